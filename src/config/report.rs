@@ -1,0 +1,259 @@
+//! Mistakes in the file, all of them at once, each with its place and its mend.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::tree::Place;
+
+/// One mistake, as the reader and the checks find it.
+#[derive(Clone, Debug)]
+pub(crate) struct Mistake {
+    place: Place,
+    message: String,
+    help: Option<String>,
+    /// The file could not be parsed, so it is not known where its secrets are.
+    syntax: bool,
+}
+
+impl Mistake {
+    /// `message` says what is wrong at `place`.
+    pub(crate) fn new(place: Place, message: impl Into<String>) -> Self {
+        Self { place, message: message.into(), help: None, syntax: false }
+    }
+
+    /// Adds what would be right.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Marks it as an error of the YAML itself.
+    pub(crate) fn syntax(mut self) -> Self {
+        self.syntax = true;
+        self
+    }
+}
+
+/// Collects mistakes, and where the secrets are that no report may show.
+#[derive(Default)]
+pub(crate) struct Mistakes {
+    list: Vec<Mistake>,
+    masked: Vec<Range<usize>>,
+}
+
+impl Mistakes {
+    /// Adds one.
+    pub(crate) fn add(&mut self, mistake: Mistake) {
+        self.list.push(mistake);
+    }
+
+    /// Adds one and answers `None`, to be returned by a reader.
+    pub(crate) fn none<T>(&mut self, mistake: Mistake) -> Option<T> {
+        self.add(mistake);
+        None
+    }
+
+    /// Keeps the text at `place` out of every report.
+    pub(crate) fn mask(&mut self, place: Place) {
+        self.masked.push(place.start..place.end);
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Puts the mistakes beside the lines of `source` that they are about, in the order of the file.
+    pub(crate) fn into_report(self, file: &Path, source: &str) -> Report {
+        let Self { mut list, masked } = self;
+        list.sort_by(|a, b| (a.place.line, a.place.column).cmp(&(b.place.line, b.place.column)));
+        // A part that is used twice, by an alias, is wrong once.
+        list.dedup_by(|a, b| a.place == b.place && a.message == b.message);
+        let lines = Lines::new(source);
+        let mistakes = list.into_iter().map(|mistake| lines.reported(mistake, file, &masked)).collect();
+        Report { file: file.display().to_string(), mistakes }
+    }
+}
+
+/// Everything that is wrong with a config file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    file: String,
+    mistakes: Vec<Reported>,
+}
+
+/// One mistake, ready to be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reported {
+    /// The file's name, as it was given.
+    pub file: String,
+    /// Line, from 1; 0 when the mistake has no place.
+    pub line: usize,
+    /// Column in characters, from 1; 0 when the mistake has no place.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+    #[serde(skip)]
+    shown: Option<Shown>,
+}
+
+/// The offending line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shown {
+    text: String,
+    indent: usize,
+    width: usize,
+}
+
+impl Report {
+    /// A report of one mistake that has no place: the file cannot be read, say.
+    #[must_use]
+    pub fn without_place(file: &Path, message: String, help: String) -> Self {
+        let file = file.display().to_string();
+        let mistake = Reported { file: file.clone(), line: 0, column: 0, message, help: Some(help), shown: None };
+        Self { file, mistakes: vec![mistake] }
+    }
+
+    /// The mistakes, in the order of the file.
+    #[must_use]
+    pub fn mistakes(&self) -> &[Reported] {
+        &self.mistakes
+    }
+}
+
+impl std::error::Error for Report {}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for mistake in &self.mistakes {
+            writeln!(f, "{mistake}")?;
+        }
+        match self.mistakes.len() {
+            1 => write!(f, "1 mistake in {}", self.file),
+            count => write!(f, "{count} mistakes in {}", self.file),
+        }
+    }
+}
+
+impl fmt::Display for Reported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => writeln!(f, "{}: {}", self.file, self.message)?,
+            line => writeln!(f, "{}:{line}:{}: {}", self.file, self.column, self.message)?,
+        }
+        if let Some(Shown { text, indent, width }) = &self.shown {
+            let number = self.line.to_string();
+            let margin = number.len();
+            writeln!(f, "  {number} | {text}")?;
+            writeln!(f, "  {:margin$} | {:indent$}{}", "", "", "^".repeat(*width))?;
+        }
+        match &self.help {
+            Some(help) => writeln!(f, "  help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The lines of the file with the byte at which each starts.
+struct Lines<'a>(Vec<(usize, &'a str)>);
+
+impl<'a> Lines<'a> {
+    fn new(source: &'a str) -> Self {
+        let mut start = 0;
+        let lines = source.split_inclusive('\n').map(|line| {
+            let begin = start;
+            start += line.len();
+            (begin, line.trim_end_matches(['\n', '\r']))
+        });
+        Self(lines.collect())
+    }
+
+    fn reported(&self, mistake: Mistake, file: &Path, masked: &[Range<usize>]) -> Reported {
+        let Mistake { place, message, help, syntax } = mistake;
+        let line = place.line.checked_sub(1).and_then(|index| self.0.get(index));
+        let shown = line.filter(|(_, text)| !(syntax && may_hold_a_secret(text)));
+        Reported {
+            file: file.display().to_string(),
+            line: place.line,
+            column: place.column,
+            message,
+            help,
+            shown: shown.map(|&(start, text)| show(text, start, place, masked)),
+        }
+    }
+}
+
+/// One line as it is shown: secrets as stars, control characters as spaces, a caret under each offending character.
+fn show(text: &str, start: usize, place: Place, masked: &[Range<usize>]) -> Shown {
+    let hidden = |at: usize| masked.iter().any(|range| range.contains(&at));
+    let mut shown = String::with_capacity(text.len());
+    let mut width = 0;
+    for (offset, c) in text.char_indices() {
+        let at = start + offset;
+        width += usize::from((place.start..place.end).contains(&at));
+        shown.push(match c {
+            _ if hidden(at) => '*',
+            c if c.is_control() => ' ',
+            c => c,
+        });
+    }
+    // A run of stars says how long the secret is; three do not.
+    while shown.contains("****") {
+        let before = shown.len();
+        shown = shown.replacen("****", "***", 1);
+        width = width.saturating_sub(before - shown.len());
+    }
+    Shown { text: shown, indent: place.column.saturating_sub(1), width: width.max(1) }
+}
+
+/// Whether a line of a file that cannot be parsed is better not shown.
+fn may_hold_a_secret(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    ["secret", "key", "password", "token", "authorization", "sk_", "rk_", "://"].iter().any(|word| line.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(line: usize, column: usize, start: usize, end: usize) -> Place {
+        Place { line, column, start, end }
+    }
+
+    #[test]
+    fn mistakes_come_in_the_order_of_the_file_with_their_line_and_a_caret() {
+        let source = "one: 1\ntwo: 2\n";
+        let mut mistakes = Mistakes::default();
+        mistakes.add(Mistake::new(place(2, 6, 12, 13), "second"));
+        mistakes.add(Mistake::new(place(1, 1, 0, 3), "first").help("mend it"));
+        mistakes.add(Mistake::new(place(1, 1, 0, 3), "first").help("mend it"));
+        let report = mistakes.into_report("f.yaml".as_ref(), source);
+        let expected = "f.yaml:1:1: first\n  1 | one: 1\n    | ^^^\n  help: mend it\n\n\
+            f.yaml:2:6: second\n  2 | two: 2\n    |      ^\n\n2 mistakes in f.yaml";
+        assert_eq!(report.to_string(), expected);
+    }
+
+    #[test]
+    fn a_secret_is_never_shown_nor_its_length() {
+        let source = "key: sk_live_abc, other: 1\n";
+        let mut mistakes = Mistakes::default();
+        mistakes.mask(place(1, 6, 5, 16));
+        mistakes.add(Mistake::new(place(1, 6, 5, 16), "wrong"));
+        let text = mistakes.into_report("f".as_ref(), source).to_string();
+        assert!(text.contains("key: ***, other: 1") && text.contains("| ^^^\n".trim_start_matches("| ")), "{text}");
+        assert!(!text.contains("sk_live") && !text.contains("^^^^"), "{text}");
+    }
+
+    #[test]
+    fn a_line_that_may_hold_a_secret_is_not_shown_when_the_file_cannot_be_parsed() {
+        let mut mistakes = Mistakes::default();
+        mistakes.add(Mistake::new(place(1, 1, 0, 1), "not YAML").syntax());
+        let text = mistakes.into_report("f".as_ref(), "client_secret: \"abc\n").to_string();
+        assert!(!text.contains("abc"), "{text}");
+    }
+}

@@ -1,0 +1,10 @@
+//! Tollgate: a reverse proxy that checks Auth0 access tokens, enforces the permission each route needs, and
+//! keeps Auth0 roles true to what was paid through Stripe.
+//!
+//! Modules stand in layers; one uses only lower ones. The way of a request is
+//! [`server`] → [`gate`] → ([`auth`], [`policy`]) → [`proxy`].
+
+pub mod clock;
+pub mod entitlement;
+pub mod policy;
+pub mod types;

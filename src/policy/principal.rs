@@ -1,0 +1,54 @@
+//! Who a token speaks for.
+
+use crate::clock::UnixSeconds;
+
+/// What a verified token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// `sub`: visible ASCII.
+    pub subject: Box<str>,
+    /// The `permissions` claim.
+    pub permissions: Permissions,
+    /// `iat`, where the token has one.
+    pub issued_at: Option<UnixSeconds>,
+    /// `exp`.
+    pub expires_at: UnixSeconds,
+}
+
+/// Permission names, each visible ASCII without spaces, kept as one text with a space between them.
+///
+/// One allocation however many there are: a cached token costs little memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Permissions(Box<str>);
+
+impl Permissions {
+    /// Joins names that hold no space.
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut text = String::new();
+        for name in names {
+            debug_assert!(!name.contains(' '), "{name}");
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(name);
+        }
+        Self(text.into())
+    }
+
+    /// All names, a space between them.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `name` is among them.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.iter().any(|held| held == name)
+    }
+
+    /// One name after the other.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|name| !name.is_empty())
+    }
+}

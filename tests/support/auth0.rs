@@ -1,0 +1,244 @@
+//! A stand-in for one Auth0 tenant: discovery, key set, token endpoint; with faults to order.
+//!
+//! It counts the requests for each path, so that a test can say how many there may be.
+
+mod faults;
+mod token_endpoint;
+
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::keys::Key;
+use super::net::{Listening, Reserved};
+use super::token::Token;
+
+pub(crate) use faults::Fault;
+
+/// Where the key set is.
+pub(crate) const JWKS: &str = "/.well-known/jwks.json";
+/// Where the discovery document is.
+pub(crate) const DISCOVERY: &str = "/.well-known/openid-configuration";
+/// Where tokens are bought.
+pub(crate) const TOKEN: &str = "/oauth/token";
+
+/// The API that the tests' tokens are for.
+pub(crate) const AUDIENCE: &str = "https://api.example.test";
+
+pub(crate) type Body = BoxBody<Bytes, Infallible>;
+
+/// The tenant.
+pub(crate) struct Auth0 {
+    tenant: Arc<Tenant>,
+    listening: Option<Listening>,
+    reserved: Option<Reserved>,
+    address: SocketAddr,
+}
+
+/// What the handlers share.
+struct Tenant {
+    url: String,
+    state: Mutex<State>,
+    hits: watch::Sender<HashMap<String, usize>>,
+}
+
+struct State {
+    /// The private keys, the signing one last.
+    keys: Vec<Key>,
+    /// Members of the key set that are no keys of ours: broken ones, say.
+    extra_jwks: Vec<Value>,
+    faults: HashMap<String, Fault>,
+    users: BTreeMap<String, User>,
+}
+
+/// One user of the tenant.
+#[derive(Clone)]
+struct User {
+    subject: String,
+    permissions: Vec<String>,
+}
+
+impl Auth0 {
+    /// Starts a tenant with one key.
+    pub(crate) fn start() -> Self {
+        let mut auth0 = Self::start_down();
+        auth0.come_up();
+        auth0
+    }
+
+    /// Makes a tenant whose port refuses connections until [`Auth0::come_up`].
+    pub(crate) fn start_down() -> Self {
+        let reserved = Reserved::any();
+        let address = reserved.address();
+        let state = State {
+            keys: vec![Key::nth(0)],
+            extra_jwks: Vec::new(),
+            faults: HashMap::new(),
+            users: BTreeMap::new(),
+        };
+        let tenant = Arc::new(Tenant {
+            url: format!("http://{address}/"),
+            state: Mutex::new(state),
+            hits: watch::Sender::default(),
+        });
+        Self { tenant, listening: None, reserved: Some(reserved), address }
+    }
+
+    /// Begins to accept connections.
+    pub(crate) fn come_up(&mut self) {
+        if let Some(reserved) = self.reserved.take() {
+            let tenant = Arc::clone(&self.tenant);
+            self.listening = Some(Listening::start(reserved.listen(), move |stream| {
+                serve(Arc::clone(&tenant), stream)
+            }));
+        }
+    }
+
+    /// Cuts every connection; new ones are refused.
+    pub(crate) async fn go_down(&mut self) {
+        if let Some(listening) = self.listening.take() {
+            self.reserved = Some(listening.stop().await);
+        }
+    }
+
+    /// The tenant's URL, with its trailing slash: the `iss` of its tokens.
+    pub(crate) fn url(&self) -> &str {
+        &self.tenant.url
+    }
+
+    /// The address.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A good token of `subject`, not yet signed.
+    pub(crate) fn draft(&self, subject: &str, permissions: &[&str]) -> Token {
+        Token::new(self.url(), AUDIENCE, subject, permissions)
+    }
+
+    /// A good token of `subject`.
+    pub(crate) fn token(&self, subject: &str, permissions: &[&str]) -> String {
+        self.sign(&self.draft(subject, permissions))
+    }
+
+    /// Signs with the tenant's current key.
+    pub(crate) fn sign(&self, token: &Token) -> String {
+        token.sign(&self.key())
+    }
+
+    /// The key that signs.
+    pub(crate) fn key(&self) -> Key {
+        self.tenant.state().keys.last().expect("at least one key").clone()
+    }
+
+    /// Publishes `key` and signs with it from now on; the older keys stay in the set.
+    pub(crate) fn rotate_to(&self, key: Key) {
+        self.tenant.state().keys.push(key);
+    }
+
+    /// Takes the key named `kid` out of the set.
+    pub(crate) fn revoke(&self, kid: &str) {
+        self.tenant.state().keys.retain(|key| key.kid != kid);
+    }
+
+    /// Publishes a member of the key set that is no key of ours, before the real ones.
+    pub(crate) fn publish(&self, jwk: Value) {
+        self.tenant.state().extra_jwks.push(jwk);
+    }
+
+    /// Makes requests for `path` fail.
+    pub(crate) fn fault(&self, path: &str, fault: Fault) {
+        self.tenant.state().faults.insert(path.to_owned(), fault);
+    }
+
+    /// Takes the fault of `path` back.
+    pub(crate) fn mend(&self, path: &str) {
+        self.tenant.state().faults.remove(path);
+    }
+
+    /// Adds a user who can sign in with the password grant, any password.
+    pub(crate) fn add_user(&self, name: &str, subject: &str, permissions: &[&str]) {
+        let permissions = permissions.iter().map(ToString::to_string).collect();
+        let user = User { subject: subject.to_owned(), permissions };
+        self.tenant.state().users.insert(name.to_owned(), user);
+    }
+
+    /// How many requests came for `path`.
+    pub(crate) fn hits(&self, path: &str) -> usize {
+        self.tenant.hits.borrow().get(path).copied().unwrap_or_default()
+    }
+
+    /// Waits until `count` requests came for `path`.
+    pub(crate) async fn until_hits(&self, path: &str, count: usize) {
+        let mut hits = self.tenant.hits.subscribe();
+        let enough = |hits: &HashMap<String, usize>| hits.get(path).is_some_and(|n| *n >= count);
+        hits.wait_for(enough).await.expect("the tenant lives");
+    }
+}
+
+impl Tenant {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Option<Response<Body>> {
+        let path = request.uri().path().to_owned();
+        let fault = self.state().faults.get(&path).cloned();
+        self.hits.send_modify(|hits| *hits.entry(path.clone()).or_default() += 1);
+        if let Some(fault) = fault {
+            return fault.answer().await;
+        }
+        Some(match (request.method(), path.as_str()) {
+            (&Method::GET, DISCOVERY) => json_response(StatusCode::OK, &self.discovery()),
+            (&Method::GET, JWKS) => json_response(StatusCode::OK, &self.key_set()),
+            (&Method::POST, TOKEN) => token_endpoint::answer(self, request).await,
+            _ => json_response(StatusCode::NOT_FOUND, &json!({ "error": "Not Found" })),
+        })
+    }
+
+    fn discovery(&self) -> Value {
+        let at = |path: &str| format!("{}{}", self.url, path.trim_start_matches('/'));
+        json!({
+            "issuer": self.url,
+            "jwks_uri": at(JWKS),
+            "token_endpoint": at(TOKEN),
+            "authorization_endpoint": at("/authorize"),
+            "userinfo_endpoint": at("/userinfo"),
+            "id_token_signing_alg_values_supported": ["RS256"],
+        })
+    }
+
+    fn key_set(&self) -> Value {
+        let state = self.state();
+        let own = state.keys.iter().map(Key::jwk);
+        json!({ "keys": state.extra_jwks.iter().cloned().chain(own).collect::<Vec<_>>() })
+    }
+}
+
+async fn serve(tenant: Arc<Tenant>, stream: TcpStream) {
+    let service = service_fn(move |request| {
+        let tenant = Arc::clone(&tenant);
+        async move { tenant.answer(request).await.ok_or("cut") }
+    });
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+fn json_response(status: StatusCode, value: &Value) -> Response<Body> {
+    let mut response = Response::new(Full::from(value.to_string()).boxed());
+    *response.status_mut() = status;
+    let json = http::HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response
+}

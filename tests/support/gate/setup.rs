@@ -1,0 +1,172 @@
+//! The config file of a test.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::{Gate, Log};
+use crate::support::auth0::{AUDIENCE, Auth0};
+
+/// The routes that most tests use.
+pub(crate) const ROUTES: &str = r#"
+default: deny
+routes:
+  - { path: /, methods: [GET], access: public }
+  - { path: "/pub/{*rest}", access: public }
+  - { path: /pub/secret, permissions: [read:secret] }
+  - { path: "/opt/{*rest}", access: optional }
+  - { path: "/me/{*rest}", access: authenticated }
+  - { path: /premium, methods: [GET], permissions: [read:premium] }
+  - { path: /both, permissions: [read:premium, read:reports] }
+  - { path: "/reports/{id}", methods: [GET, PUT], any_permission: [read:premium, access:admin-panel] }
+  - { path: "/reports/mine", methods: [GET], access: authenticated }
+  - { path: "/admin/{*rest}", permissions: [access:admin-panel] }
+"#;
+
+/// A config file in the making.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    server: Vec<String>,
+    upstream: Vec<String>,
+    auth0: Vec<String>,
+    sections: Vec<String>,
+    routes: String,
+    /// Files beside the config file.
+    files: Vec<(String, String)>,
+    tls: bool,
+}
+
+impl Setup {
+    /// `upstream` behind the usual routes.
+    pub(crate) fn new(auth0: &Auth0, upstream: &str) -> Self {
+        Self {
+            server: vec!["listen: 127.0.0.1:0".into()],
+            upstream: vec![format!("url: {upstream}")],
+            auth0: vec![format!("url: {}", auth0.url()), format!("audience: {AUDIENCE}")],
+            sections: vec!["admin: { listen: 127.0.0.1:0 }".into(), "log: { format: json }".into()],
+            routes: ROUTES.into(),
+            files: Vec::new(),
+            tls: false,
+        }
+    }
+
+    /// Adds a line to `server`.
+    pub(crate) fn server(mut self, line: &str) -> Self {
+        self.server.push(line.into());
+        self
+    }
+
+    /// Adds a line to `upstream`.
+    pub(crate) fn upstream(mut self, line: &str) -> Self {
+        self.upstream.push(line.into());
+        self
+    }
+
+    /// Points `upstream` somewhere else.
+    pub(crate) fn upstream_url(mut self, url: &str) -> Self {
+        self.upstream[0] = format!("url: {url}");
+        self
+    }
+
+    /// Adds a line to `auth0`.
+    pub(crate) fn auth0(mut self, line: &str) -> Self {
+        self.auth0.push(line.into());
+        self
+    }
+
+    /// Adds a section.
+    pub(crate) fn section(mut self, text: &str) -> Self {
+        self.sections.push(text.into());
+        self
+    }
+
+    /// Replaces the routes and the default.
+    pub(crate) fn routes(mut self, text: &str) -> Self {
+        self.routes = text.into();
+        self
+    }
+
+    /// Puts a file beside the config file. `DIR/` in any line stands for their folder.
+    pub(crate) fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.into(), text.into()));
+        self
+    }
+
+    /// Adds a listener with TLS.
+    pub(crate) fn tls(mut self, certificate: &super::Certificate) -> Self {
+        self.tls = true;
+        self.file("tls.crt", &certificate.chain)
+            .file("tls.key", &certificate.key)
+            .server("tls: { certificate: DIR/tls.crt, key: DIR/tls.key, listen: 127.0.0.1:0 }")
+    }
+
+    /// The file's text.
+    pub(crate) fn yaml(&self) -> String {
+        let mut text = String::new();
+        for (name, lines) in [("server", &self.server), ("upstream", &self.upstream), ("auth0", &self.auth0)] {
+            let _ = writeln!(text, "{name}:");
+            for line in lines {
+                let _ = writeln!(text, "  {line}");
+            }
+        }
+        for section in &self.sections {
+            let _ = writeln!(text, "{section}");
+        }
+        text + &self.routes
+    }
+
+    /// The file's text, with the folder's name in it.
+    pub(crate) fn yaml_in(&self, folder: &Path) -> String {
+        self.yaml().replace("DIR/", &format!("{}/", folder.display()))
+    }
+
+    /// Starts Tollgate and waits until it is ready.
+    pub(crate) async fn start(self) -> Gate {
+        let gate = self.start_unready().await;
+        gate.until_readyz(200).await;
+        gate
+    }
+
+    /// Starts Tollgate and waits until it listens.
+    pub(crate) async fn start_unready(self) -> Gate {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text) in &self.files {
+            std::fs::write(folder.path().join(name), text).expect("a file");
+        }
+        let config = folder.path().join("tollgate.yaml");
+        std::fs::write(&config, self.yaml_in(folder.path())).expect("a config file");
+        launch(folder, &config, self.tls).await
+    }
+}
+
+/// Starts the binary with the file `config`.
+pub(crate) async fn launch(folder: tempfile::TempDir, config: &Path, tls: bool) -> Gate {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["serve", "-c"])
+        .arg(config)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let log = Log::default();
+    log.follow(child.stdout.take().expect("piped"));
+    log.follow(child.stderr.take().expect("piped"));
+    let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+    // A `Gate` from here on, so that the process ends with the test whatever happens.
+    let mut gate = Gate { child, address: unknown, tls: None, admin: unknown, log, folder };
+    let count = if tls { 2 } else { 1 };
+    let address = |event: &serde_json::Value| event["listener.address"].as_str().and_then(|a| a.parse().ok());
+    for event in gate.log.until("its listeners", count, |event| event["message"] == "listening").await {
+        if event["listener.tls"] == true {
+            gate.tls = address(&event);
+        } else {
+            gate.address = address(&event).unwrap_or(unknown);
+        }
+    }
+    let admin = gate.log.until("its admin listener", 1, |event| event["message"] == "admin listening").await;
+    gate.admin = address(&admin[0]).unwrap_or(unknown);
+    gate
+}
