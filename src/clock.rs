@@ -1,4 +1,8 @@
-//! The time of day, as a parameter.
+//! Time: that of the day, as a parameter, and the silence of a connection.
+
+mod idle;
+
+pub use idle::IdleTimer;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -4,7 +4,12 @@
 //! Modules stand in layers; one uses only lower ones. The way of a request is
 //! [`server`] → [`gate`] → ([`auth`], [`policy`]) → [`proxy`].
 
+pub mod auth;
 pub mod clock;
 pub mod entitlement;
 pub mod policy;
+pub mod reply;
+pub mod server;
+pub mod stop;
+pub mod telemetry;
 pub mod types;

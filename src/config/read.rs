@@ -52,19 +52,6 @@ pub(crate) enum Field<T> {
 
 impl<T> Field<T> {
     /// The value with its place, where there is a valid one.
-    pub(crate) fn at(self) -> Option<At<T>> {
-        match self {
-            Self::Given(at) => Some(at),
-            Self::Absent | Self::Invalid => None,
-        }
-    }
-
-    /// The value, where there is a valid one.
-    pub(crate) fn value(self) -> Option<T> {
-        self.at().map(|at| at.value)
-    }
-
-    /// The value with its place, borrowed.
     pub(crate) fn get(&self) -> Option<&At<T>> {
         match self {
             Self::Given(at) => Some(at),
@@ -72,17 +59,30 @@ impl<T> Field<T> {
         }
     }
 
-    /// An absent value is a valid one: the outer `None` stands for an invalid value alone.
-    pub(crate) fn optional(self) -> Option<Option<T>> {
+    /// Where the value stands, when there is a valid one.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.get().map(|at| at.place)
+    }
+
+    /// Whether the key is not in the file; an invalid value is not absent.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+}
+
+impl<T: Clone> Field<T> {
+    /// The value, where there is a valid one.
+    pub(crate) fn value(&self) -> Option<T> {
+        self.get().map(|at| at.value.clone())
+    }
+
+    /// A key that may be absent: the outer `None` stands for an invalid value alone.
+    pub(crate) fn optional(&self) -> Option<Option<T>> {
         match self {
-            Self::Given(at) => Some(Some(at.value)),
+            Self::Given(at) => Some(Some(at.value.clone())),
             Self::Absent => Some(None),
             Self::Invalid => None,
         }
-    }
-
-    pub(crate) fn is_absent(&self) -> bool {
-        matches!(self, Self::Absent)
     }
 }
 
@@ -110,18 +110,22 @@ impl<T: Form> Read for T {
         if T::SECRET {
             node.mask(mistakes);
         }
-        let text = match &node.value {
-            Value::Text(Text { text, .. }) => text.clone(),
-            Value::Int(number) if T::NUMBER => number.to_string(),
-            _ => return wrong_kind(node, T::EXPECTED, mistakes),
-        };
-        match T::parse(&text) {
-            Ok(value) => Some(value),
-            Err(help) => {
-                let found = if T::SECRET { String::new() } else { format!(", found `{}`", shortened(&text)) };
-                mistakes.none(Mistake::new(node.place, format!("expected {}{found}", T::EXPECTED)).help(help))
+        let (text, right_kind) = match &node.value {
+            Value::Text(Text { text, .. }) => (text.clone(), true),
+            Value::Int(number) => (number.to_string(), T::NUMBER),
+            Value::Float(number) => (number.to_string(), false),
+            Value::Bool(value) => (value.to_string(), false),
+            Value::Null | Value::List(_) | Value::Map(_) | Value::Invalid => {
+                return wrong_kind(node, T::EXPECTED, mistakes);
             }
-        }
+        };
+        let help = match T::parse(&text) {
+            Ok(value) if right_kind => return Some(value),
+            Ok(_) => format!("put it in quotes: a plain one is {}", node.value.kind()),
+            Err(help) => help,
+        };
+        let found = if T::SECRET { String::new() } else { format!(", found `{}`", quoted(&text, node, mistakes)) };
+        mistakes.none(Mistake::new(node.place, format!("expected {}{found}", T::EXPECTED)).help(help))
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
@@ -169,8 +173,8 @@ pub(crate) struct List<T> {
 
 impl<T> List<T> {
     /// The values alone.
-    pub(crate) fn values(self) -> Vec<T> {
-        self.items.into_iter().map(|item| item.value).collect()
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.items.iter().map(|item| &item.value)
     }
 
     fn of(nodes: &[Node], mistakes: &mut Mistakes) -> Self
@@ -309,6 +313,15 @@ pub(crate) fn wrong_kind<T>(node: &Node, expected: &str, mistakes: &mut Mistakes
     })
 }
 
+/// `text` as messages quote it; a URL with credentials is not shown at all.
+fn quoted(text: &str, node: &Node, mistakes: &mut Mistakes) -> String {
+    if text.contains("://") && text.contains('@') {
+        node.mask(mistakes);
+        return "***".to_owned();
+    }
+    shortened(text)
+}
+
 /// `text` as messages quote it: on one line, and not for ever.
 pub(crate) fn shortened(text: &str) -> String {
     const LONGEST: usize = 60;
@@ -318,11 +331,12 @@ pub(crate) fn shortened(text: &str) -> String {
 
 /// The candidate that is nearest to `word`, if any is near enough to have been meant.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_ascii_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&word.to_ascii_lowercase(), candidate), candidate))
+        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_ascii_lowercase()), candidate))
         // Up to a third of the letters may differ, two at least: `jwks_uri` for `jwks_url`, `audiance`, `lsiten`.
-        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(2).min(candidate.len() - 1))
+        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(2).min(candidate.len().saturating_sub(1)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -340,8 +354,9 @@ pub(crate) fn alternatives<'a>(words: impl IntoIterator<Item = &'a str>) -> Stri
 /// Reads a word out of a closed set.
 pub(crate) fn choose<T: Copy>(node: &Node, choices: &[(&str, T)], mistakes: &mut Mistakes) -> Option<T> {
     let words = || choices.iter().map(|(word, _)| *word);
-    let Value::Text(Text { text, .. }) = &node.value else {
-        return wrong_kind(node, &alternatives(words()), mistakes);
+    let text = match &node.value {
+        Value::Text(Text { text, .. }) => text,
+        _ => return wrong_kind(node, &alternatives(words()), mistakes),
     };
     if let Some((_, value)) = choices.iter().find(|(word, _)| word == text) {
         return Some(*value);

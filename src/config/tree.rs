@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
 use super::report::{Mistake, Mistakes};
@@ -107,7 +107,7 @@ impl Value {
     }
 }
 
-/// Parses `source`; a key that stands twice in one map is reported, and its first value is used.
+/// Parses `source`. A key that stands twice in one map is reported, and its first value is used.
 ///
 /// `None` when it is no YAML: the mistake then names the place.
 pub(crate) fn parse(source: &str, mistakes: &mut Mistakes) -> Option<Node> {
@@ -121,7 +121,7 @@ pub(crate) fn parse(source: &str, mistakes: &mut Mistakes) -> Option<Node> {
     match serde_saphyr::from_str_with_options::<Spanned<Value>>(source, options) {
         Ok(spanned) => {
             let mut node = Node::from(spanned);
-            drop_repeated_keys(&mut node, mistakes);
+            drop_bad_keys(&mut node, mistakes);
             Some(node)
         }
         Err(error) => {
@@ -139,30 +139,35 @@ fn syntax_mistake(error: &serde_saphyr::Error) -> Mistake {
         Some(end) => &text[..end],
         None => text.as_str(),
     };
-    let text = text.strip_prefix("error: ").unwrap_or(text);
+    // What stands behind a semicolon is advice to programmers.
+    let text = text.split(';').next().unwrap_or(text);
     Mistake::new(place, format!("this is not valid YAML: {text}"))
         .help("check the indentation, the quotes and the brackets here and just above")
         .syntax()
 }
 
-fn drop_repeated_keys(node: &mut Node, mistakes: &mut Mistakes) {
+/// Takes out the entries whose key is no name or stands a second time, and reports them.
+fn drop_bad_keys(node: &mut Node, mistakes: &mut Mistakes) {
     match &mut node.value {
-        Value::List(items) => items.iter_mut().for_each(|item| drop_repeated_keys(item, mistakes)),
+        Value::List(items) => items.iter_mut().for_each(|item| drop_bad_keys(item, mistakes)),
         Value::Map(entries) => {
             let mut first: Vec<(String, usize)> = Vec::new();
-            entries.retain(|entry| match first.iter().find(|(key, _)| *key == entry.key) {
-                Some((key, line)) => {
-                    entry.node.mask(mistakes);
+            entries.retain(|entry| {
+                let place = entry.key_place;
+                let mistake = if entry.key.trim().is_empty() {
+                    Mistake::new(place, "a key must be a name").help("write `name: value`")
+                } else if let Some((key, line)) = first.iter().find(|(key, _)| *key == entry.key) {
                     let message = format!("the key `{key}` stands here a second time, first on line {line}");
-                    mistakes.add(Mistake::new(entry.key_place, message).help("keep one of the two"));
-                    false
-                }
-                None => {
-                    first.push((entry.key.clone(), entry.key_place.line));
-                    true
-                }
+                    Mistake::new(place, message).help("keep one of the two")
+                } else {
+                    first.push((entry.key.clone(), place.line));
+                    return true;
+                };
+                entry.node.mask(mistakes);
+                mistakes.add(mistake);
+                false
             });
-            entries.iter_mut().for_each(|entry| drop_repeated_keys(&mut entry.node, mistakes));
+            entries.iter_mut().for_each(|entry| drop_bad_keys(&mut entry.node, mistakes));
         }
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::Invalid => {}
     }
@@ -233,9 +238,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         let mut map = Vec::new();
         while let Some(key) = entries.next_key::<Spanned<Value>>()? {
             let key_place = Place::from(key.defined);
-            let Some(key) = key_text(key.value) else {
-                return Err(A::Error::custom("a key must be a name"));
-            };
+            let key = key_text(key.value);
             let mut node = Node::from(entries.next_value::<Spanned<Value>>()?);
             if matches!(node.value, Value::Map(_)) {
                 // A section is shown by its key: its own first byte may be lines below.
@@ -247,12 +250,13 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
-fn key_text(key: Value) -> Option<String> {
+/// The name of a key; blank for what is no name.
+fn key_text(key: Value) -> String {
     match key {
-        Value::Text(Text { text, .. }) => Some(text),
-        Value::Int(number) => Some(number.to_string()),
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Null | Value::Float(_) | Value::List(_) | Value::Map(_) | Value::Invalid => None,
+        Value::Text(Text { text, .. }) => text,
+        Value::Int(number) => number.to_string(),
+        Value::Bool(value) => value.to_string(),
+        Value::Null | Value::Float(_) | Value::List(_) | Value::Map(_) | Value::Invalid => String::new(),
     }
 }
 

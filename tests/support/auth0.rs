@@ -93,7 +93,12 @@ impl Auth0 {
             state: Mutex::new(state),
             hits: watch::Sender::default(),
         });
-        Self { tenant, listening: None, reserved: Some(reserved), address }
+        Self {
+            tenant,
+            listening: None,
+            reserved: Some(reserved),
+            address,
+        }
     }
 
     /// Begins to accept connections.
@@ -140,7 +145,12 @@ impl Auth0 {
 
     /// The key that signs.
     pub(crate) fn key(&self) -> Key {
-        self.tenant.state().keys.last().expect("at least one key").clone()
+        self.tenant
+            .state()
+            .keys
+            .last()
+            .expect("at least one key")
+            .clone()
     }
 
     /// Publishes `key` and signs with it from now on; the older keys stay in the set.
@@ -171,13 +181,21 @@ impl Auth0 {
     /// Adds a user who can sign in with the password grant, any password.
     pub(crate) fn add_user(&self, name: &str, subject: &str, permissions: &[&str]) {
         let permissions = permissions.iter().map(ToString::to_string).collect();
-        let user = User { subject: subject.to_owned(), permissions };
+        let user = User {
+            subject: subject.to_owned(),
+            permissions,
+        };
         self.tenant.state().users.insert(name.to_owned(), user);
     }
 
     /// How many requests came for `path`.
     pub(crate) fn hits(&self, path: &str) -> usize {
-        self.tenant.hits.borrow().get(path).copied().unwrap_or_default()
+        self.tenant
+            .hits
+            .borrow()
+            .get(path)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Waits until `count` requests came for `path`.
@@ -196,7 +214,8 @@ impl Tenant {
     async fn answer(&self, request: Request<Incoming>) -> Option<Response<Body>> {
         let path = request.uri().path().to_owned();
         let fault = self.state().faults.get(&path).cloned();
-        self.hits.send_modify(|hits| *hits.entry(path.clone()).or_default() += 1);
+        self.hits
+            .send_modify(|hits| *hits.entry(path.clone()).or_default() += 1);
         if let Some(fault) = fault {
             return fault.answer().await;
         }
@@ -232,13 +251,17 @@ async fn serve(tenant: Arc<Tenant>, stream: TcpStream) {
         let tenant = Arc::clone(&tenant);
         async move { tenant.answer(request).await.ok_or("cut") }
     });
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 fn json_response(status: StatusCode, value: &Value) -> Response<Body> {
     let mut response = Response::new(Full::from(value.to_string()).boxed());
     *response.status_mut() = status;
     let json = http::HeaderValue::from_static("application/json; charset=utf-8");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, json);
     response
 }

@@ -3,7 +3,7 @@
 //! Paths that end in `/hold`, `/upload` or `/events` go on only when a test says so ([`Backend::release`]).
 
 mod handlers;
-mod scripted;
+pub(crate) mod scripted;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -22,8 +22,6 @@ use tokio_util::task::TaskTracker;
 
 use super::net::{Listening, Reserved};
 use super::raw::DEADLINE;
-
-pub(crate) use scripted::{Scripted, Step};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
@@ -97,7 +95,10 @@ impl Backend {
         });
         let own = Arc::clone(&shared);
         let serve = move |stream| serve(Arc::clone(&own), protocol, stream);
-        Self { listening: Listening::start(reserved.listen(), serve), shared }
+        Self {
+            listening: Listening::start(reserved.listen(), serve),
+            shared,
+        }
     }
 
     /// The address.
@@ -126,13 +127,19 @@ impl Backend {
         let reached = timeout(DEADLINE, counts.wait_for(condition)).await;
         match reached {
             Ok(Ok(counts)) => *counts,
-            Ok(Err(_)) | Err(_) => unreachable!("the backend never saw {what}: {:?}", self.counts()),
+            Ok(Err(_)) | Err(_) => {
+                unreachable!("the backend never saw {what}: {:?}", self.counts())
+            }
         }
     }
 
     /// The requests received, oldest first.
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The request received last.
@@ -155,7 +162,10 @@ impl Shared {
     }
 
     fn note(&self, seen: Seen) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(seen);
         self.count(|counts| counts.requests += 1);
     }
 }
@@ -171,14 +181,22 @@ impl Seen {
 
     /// Every value of `name`.
     pub(crate) fn header_all(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 }
 
 /// The headers of an echo answer, which is JSON, that are called `name`.
 pub(crate) fn echoed<'a>(echo: &'a Value, part: &str, name: &str) -> Vec<&'a str> {
     let fields = echo[part].as_array().map(Vec::as_slice).unwrap_or_default();
-    fields.iter().filter(|field| field[0] == name).filter_map(|field| field[1].as_str()).collect()
+    fields
+        .iter()
+        .filter(|field| field[0] == name)
+        .filter_map(|field| field[1].as_str())
+        .collect()
 }
 
 async fn serve(shared: Arc<Shared>, protocol: Protocol, stream: TcpStream) {

@@ -33,21 +33,35 @@ impl H2 {
     }
 
     /// Sends `request` and waits for the head of the answer.
-    pub(crate) async fn send(&mut self, request: Request<Body>) -> hyper::Result<Response<Incoming>> {
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Body>,
+    ) -> hyper::Result<Response<Incoming>> {
         self.sender.ready().await?;
-        timeout(DEADLINE, self.sender.send_request(request)).await.expect("an answer in time")
+        timeout(DEADLINE, self.sender.send_request(request))
+            .await
+            .expect("an answer in time")
     }
 
     /// GET `path` with `headers`, and the whole answer.
     pub(crate) async fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> Reply {
         let response = self.send(get(path, headers)).await.expect("a response");
         let (parts, body) = response.into_parts();
-        let body = timeout(DEADLINE, body.collect()).await.expect("in time").expect("a body").to_bytes();
-        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let body = timeout(DEADLINE, body.collect())
+            .await
+            .expect("in time")
+            .expect("a body")
+            .to_bytes();
+        let text =
+            |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         Reply {
             version: format!("{:?}", parts.version),
             status: parts.status.as_u16(),
-            headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            headers: parts
+                .headers
+                .iter()
+                .map(|(name, value)| (name.to_string(), text(value)))
+                .collect(),
             body: body.to_vec(),
             ..Reply::default()
         }
@@ -66,5 +80,7 @@ pub(crate) fn get(path: &str, headers: &[(&str, &str)]) -> Request<Body> {
 /// A POST request for `gate.test`.
 pub(crate) fn post(path: &str, body: impl Into<Bytes>) -> Request<Body> {
     let request = Request::post(format!("http://gate.test{path}"));
-    request.body(Full::new(body.into()).boxed()).expect("a request")
+    request
+        .body(Full::new(body.into()).boxed())
+        .expect("a request")
 }

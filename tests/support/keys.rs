@@ -23,9 +23,12 @@ impl Key {
     /// The `index`th key, named `key-INDEX`.
     pub(crate) fn nth(index: usize) -> Self {
         static PAIRS: [OnceLock<Arc<KeyPair>>; KEYS] = [const { OnceLock::new() }; KEYS];
-        let pair =
-            PAIRS[index].get_or_init(|| Arc::new(KeyPair::generate(KeySize::Rsa2048).expect("randomness")));
-        Self { kid: format!("key-{index}"), pair: Arc::clone(pair) }
+        let pair = PAIRS[index]
+            .get_or_init(|| Arc::new(KeyPair::generate(KeySize::Rsa2048).expect("randomness")));
+        Self {
+            kid: format!("key-{index}"),
+            pair: Arc::clone(pair),
+        }
     }
 
     /// The same key under another name.
@@ -38,7 +41,12 @@ impl Key {
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                message,
+                &mut signature,
+            )
             .expect("a signature");
         signature
     }
@@ -70,7 +78,9 @@ fn der_element(der: &[u8]) -> (&[u8], &[u8]) {
         short @ 0..=0x7f => (usize::from(short), 2),
         long => {
             let count = usize::from(long & 0x7f);
-            let length = der[2..2 + count].iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+            let length = der[2..2 + count]
+                .iter()
+                .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
             (length, 2 + count)
         }
     };

@@ -63,7 +63,11 @@ impl Listening {
                 connections.spawn(stopped.clone().run_until_cancelled_owned(handle(stream)));
             }
         });
-        Self { address, stop, tasks }
+        Self {
+            address,
+            stop,
+            tasks,
+        }
     }
 
     /// Cuts every connection and gives the port up, but keeps it reserved.

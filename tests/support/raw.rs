@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -52,7 +54,9 @@ impl Wire {
 
     /// Speaks over `socket`.
     pub(crate) fn over(socket: impl Socket + 'static) -> Self {
-        Self { socket: BufReader::new(Box::new(socket)) }
+        Self {
+            socket: BufReader::new(Box::new(socket)),
+        }
     }
 
     /// Sends `bytes` as they are.
@@ -100,13 +104,18 @@ impl Wire {
 
     /// Reads a response's head alone; its body is still to be read.
     pub(crate) async fn reply_head(&mut self) -> Reply {
-        timeout(DEADLINE, self.head()).await.expect("in time").expect("a head")
+        timeout(DEADLINE, self.head())
+            .await
+            .expect("in time")
+            .expect("a head")
     }
 
     /// Reads one line, without its end.
     pub(crate) async fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
-        timeout(DEADLINE, self.socket.read_until(b'\n', &mut line)).await.map_err(io::Error::from)??;
+        timeout(DEADLINE, self.socket.read_until(b'\n', &mut line))
+            .await
+            .map_err(io::Error::from)??;
         if !line.ends_with(b"\n") {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -117,14 +126,18 @@ impl Wire {
     /// Reads exactly `count` bytes.
     pub(crate) async fn take(&mut self, count: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; count];
-        timeout(DEADLINE, self.socket.read_exact(&mut bytes)).await.map_err(io::Error::from)??;
+        timeout(DEADLINE, self.socket.read_exact(&mut bytes))
+            .await
+            .map_err(io::Error::from)??;
         Ok(bytes)
     }
 
     /// Reads what has come, at most 64 KiB; nothing at the end.
     pub(crate) async fn some(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; 64 * 1024];
-        let count = timeout(DEADLINE, self.socket.read(&mut bytes)).await.map_err(io::Error::from)??;
+        let count = timeout(DEADLINE, self.socket.read(&mut bytes))
+            .await
+            .map_err(io::Error::from)??;
         bytes.truncate(count);
         Ok(bytes)
     }
@@ -142,8 +155,14 @@ impl Wire {
         let mut words = start.splitn(3, ' ');
         let version = words.next().unwrap_or_default().to_owned();
         let status = words.next().and_then(|text| text.parse().ok());
-        let status = status.ok_or_else(|| io::Error::other(format!("not a status line: {start:?}")))?;
-        Ok(Reply { version, status, headers: self.fields().await?, ..Reply::default() })
+        let status =
+            status.ok_or_else(|| io::Error::other(format!("not a status line: {start:?}")))?;
+        Ok(Reply {
+            version,
+            status,
+            headers: self.fields().await?,
+            ..Reply::default()
+        })
     }
 
     async fn fields(&mut self) -> io::Result<Vec<(String, String)>> {
@@ -193,13 +212,21 @@ impl Reply {
     /// The value of `name`, which must not come twice.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let values = self.header_all(name);
-        assert!(values.len() < 2, "{name} came {} times: {self:?}", values.len());
+        assert!(
+            values.len() < 2,
+            "{name} came {} times: {self:?}",
+            values.len()
+        );
         values.first().copied()
     }
 
     /// Every value of `name`.
     pub(crate) fn header_all(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 
     /// The body as text.
@@ -216,7 +243,11 @@ impl Reply {
         if to_head || matches!(self.status, 101 | 204 | 304) {
             return Framing::None;
         }
-        if self.header_all("transfer-encoding").iter().any(|v| v.eq_ignore_ascii_case("chunked")) {
+        if self
+            .header_all("transfer-encoding")
+            .iter()
+            .any(|v| v.eq_ignore_ascii_case("chunked"))
+        {
             return Framing::Chunked;
         }
         match self.header("content-length").map(str::parse) {

@@ -30,7 +30,11 @@ impl Token {
             "permissions": permissions,
         });
         let header = json!({ "alg": "RS256", "typ": "JWT" });
-        Self { header: object(header), claims: object(claims), payload: None }
+        Self {
+            header: object(header),
+            claims: object(claims),
+            payload: None,
+        }
     }
 
     /// Sets a claim.
@@ -59,7 +63,9 @@ impl Token {
 
     /// The claims as JSON.
     pub(crate) fn claims(&self) -> String {
-        self.payload.clone().unwrap_or_else(|| Value::Object(self.claims.clone()).to_string())
+        self.payload
+            .clone()
+            .unwrap_or_else(|| Value::Object(self.claims.clone()).to_string())
     }
 
     /// Signs with `key`, under the key's name unless the header says another.
@@ -76,7 +82,9 @@ impl Token {
 
     /// Signs not at all (RFC 7519, section 6).
     pub(crate) fn unsigned(&self, kid: &str) -> String {
-        self.clone().header("alg", "none").finish(kid, |_| Vec::new())
+        self.clone()
+            .header("alg", "none")
+            .finish(kid, |_| Vec::new())
     }
 
     fn finish(&self, kid: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {

@@ -6,7 +6,7 @@ use std::future::pending;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 
 use super::Body;
@@ -40,13 +40,17 @@ impl Fault {
             }
             Self::Hang => pending().await,
             Self::Stall => {
-                let start = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("{\"keys\":[")))]);
-                Some(Response::new(BodyExt::boxed(StreamBody::new(start.chain(stream::pending())))))
+                let start =
+                    stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("{\"keys\":[")))]);
+                Some(Response::new(BodyExt::boxed(StreamBody::new(
+                    start.chain(stream::pending()),
+                ))))
             }
             Self::Body(text) => Some(Response::new(full(text))),
             Self::Endless => {
                 let chunk = Bytes::from(vec![b' '; 64 * 1024]);
-                let chunks = stream::repeat_with(move || Ok::<_, Infallible>(Frame::data(chunk.clone())));
+                let chunks =
+                    stream::repeat_with(move || Ok::<_, Infallible>(Frame::data(chunk.clone())));
                 Some(Response::new(BodyExt::boxed(StreamBody::new(chunks))))
             }
         }

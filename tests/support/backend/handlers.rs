@@ -26,21 +26,21 @@ impl Drop for Abort<'_> {
     }
 }
 
-/// Counts an answer whose reader went away before its end.
-struct Reader {
-    shared: Arc<Shared>,
-    finished: bool,
-}
+/// Counts an answer whose reader went away: it is armed until the answer's end.
+struct Reader(Option<Arc<Shared>>);
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        if !self.finished {
-            self.shared.count(|counts| counts.aborted += 1);
+        if let Some(shared) = &self.0 {
+            shared.count(|counts| counts.aborted += 1);
         }
     }
 }
 
-pub(super) async fn answer(shared: Arc<Shared>, request: Incomer) -> Result<Response<Body>, Infallible> {
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    request: Incomer,
+) -> Result<Response<Body>, Infallible> {
     shared.note(seen(&request));
     let mut abort = Abort(Some(&shared));
     let response = route(&shared, request).await;
@@ -66,7 +66,9 @@ async fn route(shared: &Arc<Shared>, request: Incomer) -> Response<Body> {
         "close" => {
             let mut response = plain(StatusCode::OK, "bye");
             let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(http::header::CONNECTION, close);
+            response
+                .headers_mut()
+                .insert(http::header::CONNECTION, close);
             response
         }
         _ => echo(shared, request).await,
@@ -91,7 +93,11 @@ async fn echo(shared: &Shared, request: Incomer) -> Response<Body> {
             }
         }
     }
-    let text = if data.len() < 4096 { String::from_utf8_lossy(&data).into_owned() } else { String::new() };
+    let text = if data.len() < 4096 {
+        String::from_utf8_lossy(&data).into_owned()
+    } else {
+        String::new()
+    };
     json_response(&json!({
         "method": seen.method, "target": seen.target, "version": format!("{:?}", seen.version),
         "headers": seen.headers, "length": data.len(), "body": text, "trailers": fields(&trailers),
@@ -100,29 +106,34 @@ async fn echo(shared: &Shared, request: Incomer) -> Response<Body> {
 
 /// A server-sent event for each step that the test allows.
 fn events(shared: &Arc<Shared>) -> Response<Body> {
-    let reader = Reader { shared: Arc::clone(shared), finished: false };
-    let events = stream::unfold((reader, 1_u32), |(reader, number)| async move {
-        reader.shared.step().await;
+    let (own, reader) = (Arc::clone(shared), Reader(Some(Arc::clone(shared))));
+    let events = stream::unfold((reader, own, 1_u32), |(reader, own, number)| async move {
+        own.step().await;
         let event = Bytes::from(format!("data: {number}\n\n"));
-        Some((Ok(Frame::data(event)), (reader, number + 1)))
+        Some((Ok(Frame::data(event)), (reader, own, number + 1)))
     });
     let mut response = Response::new(StreamBody::new(events).boxed_unsync());
     let kind = HeaderValue::from_static("text/event-stream");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, kind);
     response
 }
 
 /// `query` bytes, in pieces of 16 KiB, counted as they are taken.
 fn big(shared: &Arc<Shared>, query: usize) -> Response<Body> {
-    let reader = Reader { shared: Arc::clone(shared), finished: false };
-    let pieces = stream::unfold((reader, query), |(mut reader, left)| async move {
+    let (own, reader) = (Arc::clone(shared), Reader(Some(Arc::clone(shared))));
+    let pieces = stream::unfold((reader, own, query), |(mut reader, own, left)| async move {
         if left == 0 {
-            reader.finished = true;
+            reader.0.take();
             return None;
         }
         let piece = left.min(16 * 1024);
-        reader.shared.count(|counts| counts.produced += piece);
-        Some((Ok(Frame::data(Bytes::from(vec![b'x'; piece]))), (reader, left - piece)))
+        own.count(|counts| counts.produced += piece);
+        Some((
+            Ok(Frame::data(Bytes::from(vec![b'x'; piece]))),
+            (reader, own, left - piece),
+        ))
     });
     Response::new(StreamBody::new(pieces).boxed_unsync())
 }
@@ -138,13 +149,17 @@ fn trailers() -> Response<Body> {
     ];
     let mut response = Response::new(StreamBody::new(stream::iter(frames).fuse()).boxed_unsync());
     let announced = HeaderValue::from_static("x-checksum");
-    response.headers_mut().insert(http::header::TRAILER, announced);
+    response
+        .headers_mut()
+        .insert(http::header::TRAILER, announced);
     response
 }
 
 /// The status that the query names, with a body where one may be.
 fn status(query: usize) -> Response<Body> {
-    let code = u16::try_from(query).ok().and_then(|code| StatusCode::from_u16(code).ok());
+    let code = u16::try_from(query)
+        .ok()
+        .and_then(|code| StatusCode::from_u16(code).ok());
     let code = code.unwrap_or(StatusCode::BAD_REQUEST);
     if matches!(code, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         let mut response = Response::new(Empty::new().map_err(io::Error::other).boxed_unsync());
@@ -179,12 +194,19 @@ fn seen(request: &Incomer) -> Seen {
 
 fn fields(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), text(value)))
+        .collect()
 }
 
 /// The query, which is a number.
 fn query(request: &Incomer) -> usize {
-    request.uri().query().and_then(|text| text.parse().ok()).unwrap_or_default()
+    request
+        .uri()
+        .query()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default()
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
@@ -196,10 +218,14 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
 fn json_response(value: &Value) -> Response<Body> {
     let mut response = Response::new(full(value.to_string()));
     let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, json);
     response
 }
 
 fn full(text: impl Into<Bytes>) -> Body {
-    Full::new(text.into()).map_err(io::Error::other).boxed_unsync()
+    Full::new(text.into())
+        .map_err(io::Error::other)
+        .boxed_unsync()
 }

@@ -32,11 +32,18 @@ impl Scripted {
         let (log, count) = (Arc::clone(&received), Arc::new(Mutex::new(0)));
         let serve = move |stream| {
             let mut count = count.lock().unwrap_or_else(PoisonError::into_inner);
-            let script = scripts.get(*count).or(scripts.last()).cloned().unwrap_or_default();
+            let script = scripts
+                .get(*count)
+                .or(scripts.last())
+                .cloned()
+                .unwrap_or_default();
             *count += 1;
             play(stream, script, Arc::clone(&log))
         };
-        Self { listening: Listening::start(Reserved::any().listen(), serve), received }
+        Self {
+            listening: Listening::start(Reserved::any().listen(), serve),
+            received,
+        }
     }
 
     /// A backend that answers every request with `bytes` and closes.
@@ -56,7 +63,10 @@ impl Scripted {
 
     /// The heads of the requests received, in order, byte for byte.
     pub(crate) fn received(&self) -> Vec<String> {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.received
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -64,7 +74,9 @@ async fn play(mut stream: TcpStream, script: Vec<Step>, log: Arc<Mutex<Vec<Strin
     let mut script = script.into_iter();
     let mut unread = Vec::new();
     while let Some(head) = head(&mut stream, &mut unread).await {
-        log.lock().unwrap_or_else(PoisonError::into_inner).push(head);
+        log.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(head);
         match script.next() {
             Some(Step::Answer(bytes)) => drop(stream.write_all(bytes.as_bytes()).await),
             Some(Step::Last(bytes)) => {

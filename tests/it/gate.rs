@@ -4,6 +4,7 @@ mod log;
 mod setup;
 mod tls;
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::support::backend::Backend;
 use crate::support::raw::{DEADLINE, Reply, Wire};
 
 pub(crate) use log::Log;
-pub(crate) use setup::{ROUTES, Setup};
+pub(crate) use setup::{Setup, launch};
 pub(crate) use tls::Certificate;
 
 /// How often a condition that nobody announces is looked at.
@@ -53,12 +54,18 @@ impl World {
     pub(crate) async fn with(change: impl FnOnce(Setup) -> Setup) -> Self {
         let (auth0, backend) = (Auth0::start(), Backend::start());
         let gate = change(Setup::new(&auth0, &backend.url())).start().await;
-        Self { auth0, backend, gate }
+        Self {
+            auth0,
+            backend,
+            gate,
+        }
     }
 
     /// GET with a good token of `subject`.
     pub(crate) async fn get_as(&self, path: &str, subject: &str, permissions: &[&str]) -> Reply {
-        self.gate.get_with_token(path, &self.auth0.token(subject, permissions)).await
+        self.gate
+            .get_with_token(path, &self.auth0.token(subject, permissions))
+            .await
     }
 }
 
@@ -75,11 +82,23 @@ impl Gate {
 
     /// GET with `Authorization: Bearer TOKEN`.
     pub(crate) async fn get_with_token(&self, path: &str, token: &str) -> Reply {
-        self.send("GET", path, &[("Authorization", &format!("Bearer {token}"))], "").await
+        self.send(
+            "GET",
+            path,
+            &[("Authorization", &format!("Bearer {token}"))],
+            "",
+        )
+        .await
     }
 
     /// One request on a connection of its own.
-    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Reply {
         let mut wire = self.wire().await;
         wire.send(request(method, path, headers, body)).await;
         wire.try_reply(method == "HEAD").await.expect("a response")
@@ -104,11 +123,19 @@ impl Gate {
     pub(crate) async fn until_readyz(&self, status: u16) {
         let mut look = interval(LOOK);
         let reached = timeout(DEADLINE, async {
-            while self.admin("/readyz").await.is_none_or(|reply| reply.status != status) {
+            while self
+                .admin("/readyz")
+                .await
+                .is_none_or(|reply| reply.status != status)
+            {
                 look.tick().await;
             }
         });
-        assert!(reached.await.is_ok(), "/readyz never was {status}\n{}", self.log.text());
+        assert!(
+            reached.await.is_ok(),
+            "/readyz never was {status}\n{}",
+            self.log.text()
+        );
     }
 
     /// The metrics, as Prometheus reads them.
@@ -122,9 +149,14 @@ impl Gate {
         let fits = |line: &&str| {
             let rest = line.strip_prefix(name).unwrap_or_default();
             rest.starts_with(['{', ' '])
-                && labels.iter().all(|(key, value)| rest.contains(&format!("{key}=\"{value}\"")))
+                && labels
+                    .iter()
+                    .all(|(key, value)| rest.contains(&format!("{key}=\"{value}\"")))
         };
-        let values = text.lines().filter(fits).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        let values = text
+            .lines()
+            .filter(fits)
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
         values.sum()
     }
 
@@ -136,13 +168,20 @@ impl Gate {
                 look.tick().await;
             }
         });
-        assert!(reached.await.is_ok(), "{name}{labels:?} never was {least}\n{}", self.metrics().await);
+        assert!(
+            reached.await.is_ok(),
+            "{name}{labels:?} never was {least}\n{}",
+            self.metrics().await
+        );
     }
 
     /// Sends a signal by its name: `TERM`, `HUP`.
     pub(crate) fn signal(&self, name: &str) {
         let process = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &process]).status().expect("kill");
+        let sent = Command::new("kill")
+            .args(["-s", name, &process])
+            .status()
+            .expect("kill");
         assert!(sent.success(), "SIG{name} could not be sent");
     }
 
@@ -157,7 +196,9 @@ impl Gate {
                 look.tick().await;
             }
         });
-        ended.await.unwrap_or_else(|_| unreachable!("still running\n{}", self.log.text()))
+        ended
+            .await
+            .unwrap_or_else(|_| unreachable!("still running\n{}", self.log.text()))
     }
 
     /// Whether the process still runs.
@@ -167,12 +208,17 @@ impl Gate {
 
     /// Replaces the config file's text.
     pub(crate) fn rewrite_config(&self, setup: &Setup) {
-        std::fs::write(self.folder.path().join("tollgate.yaml"), setup.yaml()).expect("a config file");
+        let folder = self.folder.path();
+        std::fs::write(folder.join("tollgate.yaml"), setup.yaml_in(folder)).expect("a config file");
     }
 
     /// The access-log lines so far.
     pub(crate) fn access_log(&self) -> Vec<Value> {
-        self.log.events().into_iter().filter(|event| !event["request.id"].is_null()).collect()
+        self.log
+            .events()
+            .into_iter()
+            .filter(|event| !event["request.id"].is_null())
+            .collect()
     }
 }
 
@@ -187,10 +233,10 @@ impl Drop for Gate {
 pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> String {
     let mut text = format!("{method} {target} HTTP/1.1\r\nHost: gate.test\r\n");
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(text, "{name}: {value}\r\n");
     }
     if !body.is_empty() {
-        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        let _ = write!(text, "Content-Length: {}\r\n", body.len());
     }
     text.push_str("\r\n");
     text.push_str(body);

@@ -23,7 +23,10 @@ impl Certificate {
     pub(crate) fn new() -> Self {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["gate.test".to_owned()]).expect("a certificate");
-        Self { chain: cert.pem(), key: signing_key.serialize_pem() }
+        Self {
+            chain: cert.pem(),
+            key: signing_key.serialize_pem(),
+        }
     }
 
     /// The certificate as it goes over the wire.

@@ -43,8 +43,14 @@ impl Setup {
         Self {
             server: vec!["listen: 127.0.0.1:0".into()],
             upstream: vec![format!("url: {upstream}")],
-            auth0: vec![format!("url: {}", auth0.url()), format!("audience: {AUDIENCE}")],
-            sections: vec!["admin: { listen: 127.0.0.1:0 }".into(), "log: { format: json }".into()],
+            auth0: vec![
+                format!("url: {}", auth0.url()),
+                format!("audience: {AUDIENCE}"),
+            ],
+            sections: vec![
+                "admin: { listen: 127.0.0.1:0 }".into(),
+                "log: { format: json }".into(),
+            ],
             routes: ROUTES.into(),
             files: Vec::new(),
             tls: false,
@@ -81,6 +87,12 @@ impl Setup {
         self
     }
 
+    /// Switches the access log on or off.
+    pub(crate) fn access_log(mut self, on: bool) -> Self {
+        self.sections[1] = format!("log: {{ format: json, access: {on} }}");
+        self
+    }
+
     /// Replaces the routes and the default.
     pub(crate) fn routes(mut self, text: &str) -> Self {
         self.routes = text.into();
@@ -101,10 +113,14 @@ impl Setup {
             .server("tls: { certificate: DIR/tls.crt, key: DIR/tls.key, listen: 127.0.0.1:0 }")
     }
 
-    /// The file's text.
-    pub(crate) fn yaml(&self) -> String {
+    /// The file's text, with `DIR/` still in it.
+    fn yaml(&self) -> String {
         let mut text = String::new();
-        for (name, lines) in [("server", &self.server), ("upstream", &self.upstream), ("auth0", &self.auth0)] {
+        for (name, lines) in [
+            ("server", &self.server),
+            ("upstream", &self.upstream),
+            ("auth0", &self.auth0),
+        ] {
             let _ = writeln!(text, "{name}:");
             for line in lines {
                 let _ = writeln!(text, "  {line}");
@@ -118,7 +134,8 @@ impl Setup {
 
     /// The file's text, with the folder's name in it.
     pub(crate) fn yaml_in(&self, folder: &Path) -> String {
-        self.yaml().replace("DIR/", &format!("{}/", folder.display()))
+        self.yaml()
+            .replace("DIR/", &format!("{}/", folder.display()))
     }
 
     /// Starts Tollgate and waits until it is ready.
@@ -156,17 +173,39 @@ pub(crate) async fn launch(folder: tempfile::TempDir, config: &Path, tls: bool) 
     log.follow(child.stderr.take().expect("piped"));
     let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
     // A `Gate` from here on, so that the process ends with the test whatever happens.
-    let mut gate = Gate { child, address: unknown, tls: None, admin: unknown, log, folder };
+    let mut gate = Gate {
+        child,
+        address: unknown,
+        tls: None,
+        admin: unknown,
+        log,
+        folder,
+    };
     let count = if tls { 2 } else { 1 };
-    let address = |event: &serde_json::Value| event["listener.address"].as_str().and_then(|a| a.parse().ok());
-    for event in gate.log.until("its listeners", count, |event| event["message"] == "listening").await {
+    let address = |event: &serde_json::Value| {
+        event["listener.address"]
+            .as_str()
+            .and_then(|a| a.parse().ok())
+    };
+    for event in gate
+        .log
+        .until("its listeners", count, |event| {
+            event["message"] == "listening"
+        })
+        .await
+    {
         if event["listener.tls"] == true {
             gate.tls = address(&event);
         } else {
             gate.address = address(&event).unwrap_or(unknown);
         }
     }
-    let admin = gate.log.until("its admin listener", 1, |event| event["message"] == "admin listening").await;
+    let admin = gate
+        .log
+        .until("its admin listener", 1, |event| {
+            event["message"] == "admin listening"
+        })
+        .await;
     gate.admin = address(&admin[0]).unwrap_or(unknown);
     gate
 }

@@ -1,0 +1,64 @@
+//! The token in a request's `Authorization` header (RFC 6750, section 2.1).
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use super::TokenError;
+
+/// Longest token read; Auth0's are 1 to 4 KiB.
+const MAX_TOKEN: usize = 16 * 1024;
+
+/// The bearer token, not verified; `None` when there is no `Authorization` header.
+///
+/// # Errors
+///
+/// When the header is there but holds no single bearer token of bearable length.
+pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, TokenError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(TokenError::Repeated);
+    }
+    if value.len() > MAX_TOKEN + "Bearer ".len() {
+        return Err(TokenError::TooLong);
+    }
+    let text = value.to_str().map_err(|_| TokenError::Scheme)?;
+    let (scheme, unverified_token) = text.split_once(' ').ok_or(TokenError::Scheme)?;
+    let unverified_token = unverified_token.trim_matches(' ');
+    if !scheme.eq_ignore_ascii_case("bearer") || unverified_token.is_empty() || unverified_token.contains(' ') {
+        return Err(TokenError::Scheme);
+    }
+    Ok(Some(unverified_token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn read(values: &[&str]) -> Result<Option<String>, TokenError> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        bearer(&headers).map(|token| token.map(str::to_owned))
+    }
+
+    #[test]
+    fn one_header_one_scheme_letter_case_ignored() {
+        assert_eq!(read(&[]), Ok(None));
+        for value in ["Bearer abc", "bearer abc", "BEARER  abc"] {
+            assert_eq!(read(&[value]), Ok(Some("abc".into())), "{value}");
+        }
+        for value in ["", "Bearer", "Bearer ", "Basic abc", "abc", "Bearer a b", "Bearer, abc", "Bearer \u{e9}"] {
+            assert_eq!(read(&[value]), Err(TokenError::Scheme), "{value}");
+        }
+        assert_eq!(read(&["Bearer a", "Bearer a"]), Err(TokenError::Repeated));
+    }
+
+    #[test]
+    fn a_token_over_16_kib_is_refused() {
+        assert!(read(&[&format!("Bearer {}", "a".repeat(MAX_TOKEN))]).is_ok());
+        assert_eq!(read(&[&format!("Bearer {}", "a".repeat(MAX_TOKEN + 1))]), Err(TokenError::TooLong));
+    }
+}

@@ -1,0 +1,146 @@
+//! The issuer's keys: fetched in the background, kept while the issuer is away, never waited for when known.
+//!
+//! Requests read one snapshot. One task fetches. A token that names an unknown key may ask that task for one
+//! fetch per cooldown and waits for it; ids that were not found are remembered, so that made-up ids cost the
+//! issuer next to nothing.
+
+mod fetch;
+mod key;
+mod set;
+mod unknown;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use fetch::FetchError;
+pub(super) use key::Key;
+pub(super) use set::KeySet;
+use unknown::{Ask, UnknownIds};
+
+use super::config::Jwks;
+use crate::telemetry::Metrics;
+
+/// First pause after a failed fetch; it doubles up to [`MAX_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Half a minute: the time an outage of the issuer may outlive itself here.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+
+/// The current keys and the task that keeps them so.
+pub struct Keys {
+    config: Jwks,
+    fetcher: fetch::Fetcher,
+    current: ArcSwapOption<KeySet>,
+    unknown: UnknownIds,
+    wanted: Notify,
+    progress: watch::Sender<Progress>,
+    metrics: Arc<Metrics>,
+}
+
+/// Fetches are numbered: whoever asks for one waits for a fetch that started after the question.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    started: u64,
+    finished: u64,
+}
+
+/// How the keys are, for people and probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHealth {
+    /// Usable keys.
+    pub keys: usize,
+    /// Since they were fetched.
+    pub age: Duration,
+}
+
+impl Keys {
+    /// An empty set; [`Keys::run`] fills it.
+    ///
+    /// # Errors
+    ///
+    /// When no HTTPS client can be built, for want of trusted authorities say.
+    pub fn new(config: Jwks, metrics: Arc<Metrics>) -> Result<Self, FetchError> {
+        Ok(Self {
+            fetcher: fetch::Fetcher::new(&config)?,
+            unknown: UnknownIds::new(config.cooldown),
+            config,
+            current: ArcSwapOption::empty(),
+            wanted: Notify::new(),
+            progress: watch::Sender::default(),
+            metrics,
+        })
+    }
+
+    /// Keeps the keys fresh until `stop`.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let wait = if self.refresh().await {
+                pause = FIRST_PAUSE;
+                // A tenth of jitter, so that replicas do not ask in step.
+                self.config.refresh.mul_f64(0.9 + 0.1 * fastrand::f64())
+            } else {
+                pause = (pause * 2).min(MAX_PAUSE).min(self.config.refresh);
+                pause.mul_f64(0.5 + 0.5 * fastrand::f64())
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.wanted.notified() => {}
+                () = tokio::time::sleep(wait) => self.unknown.forget(),
+            }
+        }
+    }
+
+    /// The keys in force; `None` before the first fetch, and after `stale` without a good one.
+    pub(super) fn current(&self) -> Option<Arc<KeySet>> {
+        self.current.load_full().filter(|set| set.age() <= self.config.stale)
+    }
+
+    /// How the keys are; `None` when there are none in force.
+    #[must_use]
+    pub fn health(&self) -> Option<KeyHealth> {
+        self.current().map(|set| KeyHealth { keys: set.len(), age: set.age() })
+    }
+
+    /// Looks for a key that is not in the set, at the price of one fetch at most.
+    pub(super) async fn discover(&self, key_id: &str) -> Option<Arc<Key>> {
+        let target = match self.unknown.ask(key_id, Instant::now(), self.progress.borrow().started) {
+            Ask::No => return None,
+            Ask::Join(target) => target,
+            Ask::Fetch(target) => {
+                self.wanted.notify_one();
+                target
+            }
+        };
+        let mut progress = self.progress.subscribe();
+        // The fetch before ours may still run, then ours: two deadlines at most.
+        let patience = self.config.timeout * 2;
+        let _ = tokio::time::timeout(patience, progress.wait_for(|p| p.finished >= target)).await;
+        let found = self.current.load().as_ref().and_then(|set| set.find(key_id).cloned());
+        if found.is_none() {
+            self.unknown.remember(key_id);
+        }
+        found
+    }
+
+    /// Fetches once. Says whether it worked; if not, the keys stay as they were.
+    async fn refresh(&self) -> bool {
+        self.progress.send_modify(|p| p.started += 1);
+        let fetched = self.fetcher.fetch(self.current.load().as_deref()).await;
+        let good = fetched.is_ok();
+        match fetched {
+            Ok(set) => self.current.store(Some(Arc::new(set))),
+            Err(error) => tracing::warn!(
+                error = %error,
+                keys.age_seconds = self.current.load().as_ref().map(|set| set.age().as_secs()),
+                "JWKS fetch failed; the last good keys stay in force until they are stale"
+            ),
+        }
+        self.metrics.jwks_refresh(if good { "ok" } else { "error" });
+        self.progress.send_modify(|p| p.finished = p.started);
+        good
+    }
+}

@@ -1,0 +1,163 @@
+//! From the text of a token to a principal, or to the reason why not.
+
+use std::sync::Arc;
+
+use jsonwebtoken::{Algorithm, crypto};
+
+use super::cache::TokenCache;
+use super::jose::{Claims, Compact, Header, is_visible_ascii};
+use super::jwks::{Key, KeySet, Keys};
+use super::{Config, TokenError};
+use crate::clock::{Clock, UnixSeconds};
+use crate::policy::{Permissions, Principal};
+use crate::telemetry::Metrics;
+
+/// Verifies tokens against the current keys.
+pub struct Verifier {
+    config: Config,
+    /// `config.leeway` in whole seconds.
+    leeway: UnixSeconds,
+    keys: Arc<Keys>,
+    cache: TokenCache,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+}
+
+/// What became of a token.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It verifies.
+    Verified(Arc<Principal>),
+    /// It does not count.
+    Refused(TokenError),
+    /// There are no keys to verify it with: never fetched, or too old.
+    NotReady,
+}
+
+/// A token whose signature and unchanging claims have been verified. Only this module makes one.
+pub(super) struct VerifiedToken {
+    principal: Arc<Principal>,
+    key: Arc<Key>,
+    /// The later of `nbf` and `iat`.
+    valid_from: Option<UnixSeconds>,
+}
+
+impl Verifier {
+    /// A verifier that takes its keys from `keys`.
+    #[must_use]
+    pub fn new(config: Config, keys: Arc<Keys>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        let leeway = UnixSeconds::try_from(config.leeway.as_secs()).unwrap_or(UnixSeconds::MAX);
+        let cache = TokenCache::new(config.cache);
+        Self { config, leeway, keys, cache, clock, metrics }
+    }
+
+    /// Whether there are keys to verify with.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.keys.current().is_some()
+    }
+
+    /// Verifies `unverified_token`. Waits for the network only when it names a key that is not known yet.
+    pub async fn verify(&self, unverified_token: &str) -> Outcome {
+        let Some(keys) = self.keys.current() else { return Outcome::NotReady };
+        let digest = self.cache.digest(unverified_token);
+        if let Some(digest) = &digest {
+            if let Some(known) = self.cache.find(digest) {
+                if keys.holds(&known.key) {
+                    self.metrics.token_cache_hits.inc();
+                    return self.judge(&known);
+                }
+                self.cache.remove(digest);
+            }
+            self.metrics.token_cache_misses.inc();
+        }
+        let verified = self.verify_anew(unverified_token, &keys).await;
+        self.metrics.token_verification(verified.as_ref().map_or_else(|e| e.label(), |_| "ok"));
+        match verified {
+            Err(error) => Outcome::Refused(error),
+            Ok(token) => {
+                let token = Arc::new(token);
+                let outcome = self.judge(&token);
+                if let (Some(digest), Outcome::Verified(_)) = (digest, &outcome) {
+                    self.cache.insert(digest, token);
+                }
+                outcome
+            }
+        }
+    }
+
+    /// The verdict at this moment: the same whether the token was just verified or found in the cache.
+    fn judge(&self, token: &VerifiedToken) -> Outcome {
+        match token.check(self.clock.unix_seconds(), self.leeway) {
+            Ok(()) => Outcome::Verified(Arc::clone(&token.principal)),
+            Err(error) => Outcome::Refused(error),
+        }
+    }
+
+    async fn verify_anew(&self, unverified_token: &str, keys: &KeySet) -> Result<VerifiedToken, TokenError> {
+        let token = Compact::split(unverified_token)?;
+        let header = token.header()?;
+        let algorithm = self.allowed_algorithm(&header)?;
+        let key = match keys.find(&header.key_id) {
+            Some(key) => Arc::clone(key),
+            None => self.keys.discover(&header.key_id).await.ok_or(TokenError::UnknownKey)?,
+        };
+        // The key decides what it may be used for, never the token (RFC 8725, section 3.1).
+        if !key.algorithms.contains(&algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        let good = crypto::verify(token.signature, token.signed.as_bytes(), &key.decoding, algorithm);
+        if !good.unwrap_or(false) {
+            return Err(TokenError::Signature);
+        }
+        self.accept(token.claims()?, key)
+    }
+
+    fn allowed_algorithm(&self, header: &Header) -> Result<Algorithm, TokenError> {
+        header
+            .algorithm
+            .parse()
+            .ok()
+            .filter(|algorithm| self.config.algorithms.contains(algorithm))
+            .ok_or(TokenError::Algorithm)
+    }
+
+    /// Checks the claims that time does not change.
+    fn accept(&self, claims: Claims, key: Arc<Key>) -> Result<VerifiedToken, TokenError> {
+        let issued_by = |issuer: &String| self.config.issuers.contains(issuer);
+        claims.issuer.as_ref().filter(|i| issued_by(i)).ok_or(TokenError::Issuer)?;
+        if claims.id_token {
+            return Err(TokenError::IdToken);
+        }
+        if !claims.audience.iter().any(|aud| self.config.audience.contains(aud)) {
+            return Err(TokenError::Audience);
+        }
+        let subject = claims.subject.filter(|sub| is_visible_ascii(sub)).ok_or(TokenError::Subject)?;
+        let expires_at = claims.expires_at.ok_or(TokenError::NoExpiry)?;
+        let principal = Principal {
+            subject: subject.into(),
+            permissions: Permissions::new(claims.permissions.iter().map(String::as_str)),
+            issued_at: claims.issued_at,
+            expires_at,
+        };
+        Ok(VerifiedToken { principal: Arc::new(principal), key, valid_from: claims.not_before.max(claims.issued_at) })
+    }
+}
+
+impl VerifiedToken {
+    fn check(&self, now: UnixSeconds, leeway: UnixSeconds) -> Result<(), TokenError> {
+        // RFC 7519, section 4.1.4: the current time must be before `exp`.
+        if now >= self.principal.expires_at.saturating_add(leeway) {
+            return Err(TokenError::Expired);
+        }
+        if self.valid_from.is_some_and(|from| now.saturating_add(leeway) < from) {
+            return Err(TokenError::NotYetValid);
+        }
+        Ok(())
+    }
+
+    /// Bytes of the texts it holds.
+    pub(super) fn text_bytes(&self) -> u64 {
+        (self.principal.subject.len() + self.principal.permissions.as_str().len()) as u64
+    }
+}

@@ -1,0 +1,227 @@
+//! `tollgate explain`: what would become of a request, and why.
+
+pub(super) mod token;
+pub(super) mod verdict;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use http::Method;
+use serde::Serialize;
+
+use self::verdict::{Matched, Verdict, verdict};
+use super::check::{credential, print_as_json, report_mistakes};
+use crate::config::{self, Config};
+use crate::policy::Credential;
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(crate) enum Who {
+    /// Nobody: no token.
+    Anonymous,
+    /// A made-up user with these permissions.
+    Permissions(Vec<String>),
+    /// Whoever this token speaks for; it is verified against the live key set.
+    Token(String),
+}
+
+/// Explains one request: 0 it would be let through, 1 refused, 2 the question or the config is wrong.
+///
+/// # Errors
+///
+/// When `out` cannot be written to.
+pub(crate) fn run(path: &Path, method: &str, target: &str, who: &Who, json: bool, out: &mut dyn Write) -> io::Result<u8> {
+    let config = match config::load(path, &config::process_env) {
+        Ok(config) => config,
+        Err(report) => {
+            report_mistakes(&report, json, out)?;
+            return Ok(2);
+        }
+    };
+    let question = parse_method(method).and_then(|method| Ok((method, credential_of(&config, who)?)));
+    let (method, (credential, token)) = match question {
+        Ok(question) => question,
+        Err(message) if json => {
+            print_as_json(&serde_json::json!({ "error": message }), out)?;
+            return Ok(2);
+        }
+        Err(message) => {
+            writeln!(out, "{message}")?;
+            return Ok(2);
+        }
+    };
+    let verdict = verdict(&config, &method, target, credential);
+    let status = u8::from(verdict.refused.is_some());
+    let explanation = Explanation::new(&config, format!("{method} {target}"), token, verdict);
+    if json {
+        print_as_json(&explanation, out)?;
+    } else {
+        explanation.print(out)?;
+    }
+    Ok(status)
+}
+
+fn parse_method(method: &str) -> Result<Method, String> {
+    let upper = method.to_ascii_uppercase();
+    Method::from_bytes(upper.as_bytes()).map_err(|_| format!("`{method}` is no method: write GET, POST, …"))
+}
+
+/// The credential, and what to say about it.
+fn credential_of(config: &Config, who: &Who) -> Result<(Credential<String>, String), String> {
+    match who {
+        Who::Anonymous => Ok((Credential::None, "none".to_owned())),
+        Who::Permissions(names) => {
+            if let Some(name) = names.iter().find(|name| !is_permission(name)) {
+                return Err(format!("`{name}` is no permission: write visible ASCII without spaces, commas between"));
+            }
+            Ok((credential(names), format!("made up, holds [{}]", names.join(", "))))
+        }
+        Who::Token(unverified_token) => token::verify(config, unverified_token),
+    }
+}
+
+fn is_permission(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic())
+}
+
+/// A verdict as it is shown.
+#[derive(Serialize)]
+struct Explanation {
+    request: String,
+    /// After normalisation.
+    path: Option<String>,
+    route: String,
+    /// The route's line in the file.
+    line: Option<usize>,
+    requirement: Option<String>,
+    token: String,
+    missing: Vec<String>,
+    upgrade: Vec<String>,
+    allow: bool,
+    /// Of the refusal.
+    status: Option<u16>,
+    why: String,
+}
+
+impl Explanation {
+    fn new(config: &Config, request: String, token: String, verdict: Verdict) -> Self {
+        let (route, line) = match verdict.matched {
+            Matched::Nothing => ("none: the path is refused before routing".to_owned(), None),
+            Matched::Tollgate => ("Tollgate itself, since the file has a `stripe` section".to_owned(), None),
+            Matched::Route(index) => {
+                let pattern = config.gate.table.routes().get(index).map(|route| route.pattern.to_string());
+                (pattern.unwrap_or_default(), config.route_lines.get(index).copied())
+            }
+            Matched::Default => (format!("none; `default: {}`", config.gate.table.fallback()), None),
+        };
+        Self {
+            request,
+            path: verdict.path,
+            route,
+            line,
+            requirement: verdict.requirement.map(|requirement| requirement.to_string()),
+            token,
+            missing: verdict.missing,
+            upgrade: verdict.upgrade,
+            allow: verdict.refused.is_none(),
+            status: verdict.refused.map(|status| status.as_u16()),
+            why: verdict.why,
+        }
+    }
+
+    fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", self.request)?;
+        let mut line = |name: &str, text: &str| writeln!(out, "  {name:8} {text}");
+        if let Some(path) = &self.path {
+            line("path", path)?;
+        }
+        match self.line {
+            Some(number) => line("route", &format!("{} (line {number})", self.route))?,
+            None => line("route", &self.route)?,
+        }
+        if let Some(requirement) = &self.requirement {
+            line("needs", requirement)?;
+        }
+        line("token", &self.token)?;
+        if !self.missing.is_empty() {
+            line("missing", &self.missing.join(", "))?;
+        }
+        if !self.upgrade.is_empty() {
+            line("sold by", &format!("the plan {}", self.upgrade.join(" or ")))?;
+        }
+        match self.status {
+            None => writeln!(out, "ALLOW: {}", self.why),
+            Some(status) => writeln!(out, "DENY {status}: {}", self.why),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "
+server: { base_path: /api }
+upstream: http://127.0.0.1:8002
+auth0: { domain: t.auth0.com, audience: a }
+plans:
+  - { name: free, role: free-user }
+  - { name: monthly, role: premium, price: price_1, mode: subscription }
+roles: { free-user: [basic], premium: [basic, premium] }
+routes:
+  - { path: /, access: public }
+  - { path: '/reports/{id}', methods: [GET], permissions: [premium] }
+";
+
+    fn explain(method: &str, target: &str, who: &Who) -> (u8, String) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), FILE).unwrap();
+        let mut out = Vec::new();
+        let status = run(file.path(), method, target, who, false, &mut out).unwrap();
+        (status, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_refusal_names_path_route_requirement_token_and_what_is_missing() {
+        let (status, text) = explain("get", "/api/%72eports/7?x=1", &Who::Permissions(vec!["basic".into()]));
+        let expected = "\
+GET /api/%72eports/7?x=1
+  path     /reports/7
+  route    /reports/{id} (line 11)
+  needs    permissions: [premium]
+  token    made up, holds [basic]
+  missing  premium
+  sold by  the plan monthly
+DENY 403: the token lacks premium
+";
+        assert_eq!((status, text.as_str()), (1, expected));
+    }
+
+    #[test]
+    fn a_permit_has_status_0() {
+        let (status, text) = explain("GET", "/reports/7", &Who::Permissions(vec!["premium".into()]));
+        assert_eq!(status, 0);
+        assert!(text.ends_with("ALLOW: forwarded as a signed-in user\n"), "{text}");
+        assert_eq!(explain("GET", "/", &Who::Anonymous).0, 0);
+    }
+
+    #[test]
+    fn methods_defaults_and_bad_paths_are_explained() {
+        for (method, target, end) in [
+            ("PUT", "/reports/7", "DENY 405: the route names the path, but only for GET, HEAD\n"),
+            ("GET", "/reports", "DENY 403: no route names this path, and the default is to deny\n"),
+            ("GET", "/a%2fb", "DENY 400: The path has an encoded slash or backslash\n"),
+            ("GET", "/reports/7", "DENY 401: a token is needed, and there is none\n"),
+        ] {
+            let (status, text) = explain(method, target, &Who::Anonymous);
+            assert_eq!(status, 1);
+            assert!(text.ends_with(end), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_question_that_makes_no_sense_has_status_2() {
+        assert_eq!(explain("G ET", "/", &Who::Anonymous).0, 2);
+        assert_eq!(explain("GET", "/", &Who::Permissions(vec!["a b".into()])).0, 2);
+    }
+}

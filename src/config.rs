@@ -1,0 +1,91 @@
+//! The config file: YAML with positions, interpolation, typed sections, checks, and then each module's own config.
+//!
+//! Every mistake is reported at once, each with its place and its mend; see [`Report`].
+
+mod billing;
+mod build;
+mod interpolate;
+mod raw;
+mod read;
+mod report;
+mod schema;
+mod section;
+mod tests;
+mod tree;
+mod values;
+mod watch;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+pub use billing::{
+    Billing, Cancel, Intercepted, Management, PastDue, Plan, Role, Sale, Store, Webhook, intercepted, is_intercepted,
+};
+pub use interpolate::process_env;
+pub use report::{Report, Reported};
+pub use schema::schema;
+pub use tests::{Expect, TestCase};
+pub use watch::{Stamp, watched_files};
+
+use crate::{auth, gate, proxy, server, telemetry};
+use read::Read as _;
+use report::Mistakes;
+
+/// The config as used: one part for each module.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from, as it was named.
+    pub file: PathBuf,
+    /// The public listeners.
+    pub server: server::Config,
+    /// The upstream.
+    pub proxy: proxy::Config,
+    /// Token verification; `None` when no route needs a token.
+    pub auth: Option<auth::Config>,
+    /// The rules in force.
+    pub gate: gate::Config,
+    /// The line of each route in the file, in the order of the table.
+    pub route_lines: Vec<usize>,
+    /// The admin listener, unless it is off.
+    pub admin: Option<SocketAddr>,
+    /// Logs and traces.
+    pub telemetry: telemetry::Config,
+    /// Requests and what must become of them.
+    pub tests: Vec<TestCase>,
+    /// Payments, when the file has a `stripe` section.
+    pub billing: Option<Billing>,
+}
+
+/// Reads the config file at `path`; `env` answers for environment variables.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Report> {
+    let source = std::fs::read_to_string(path).map_err(|error| {
+        let help = "name the file with `-c FILE`, or in the environment variable TOLLGATE_CONFIG";
+        Report::without_place(path, format!("cannot be read: {error}"), help.to_owned())
+    })?;
+    parse(path, &source, env)
+}
+
+/// Reads `source`, the text of the config file named `path`.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn parse(path: &Path, source: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Report> {
+    let mut mistakes = Mistakes::default();
+    let config = built(path, source, env, &mut mistakes);
+    match config {
+        Some(config) if mistakes.is_empty() => Ok(config),
+        _ => Err(mistakes.into_report(path, source)),
+    }
+}
+
+fn built(path: &Path, source: &str, env: interpolate::Env<'_>, mistakes: &mut Mistakes) -> Option<Config> {
+    let mut tree = tree::parse(source, mistakes)?;
+    interpolate::expand(&mut tree, source, env, mistakes);
+    let document = raw::Document::read(&tree, mistakes)?;
+    build::config(path, &document, mistakes)
+}

@@ -1,0 +1,105 @@
+//! `server` and `admin`.
+
+use std::net::SocketAddr;
+
+use crate::config::raw::Document;
+use crate::config::raw::server::{Server, Tls};
+use crate::config::read::{At, Field};
+use crate::config::report::{Mistake, Mistakes};
+use crate::server::{Config, Limits, Listen, TlsFiles};
+
+/// What the HTTP/1.1 parser needs for its buffer, whatever the limit.
+const LEAST_HEADER_BYTES: u64 = 8 * 1024;
+
+pub(super) fn config(raw: &Server, mistakes: &mut Mistakes) -> Option<Config> {
+    let listeners = listeners(raw, mistakes);
+    let tls = match &raw.tls {
+        Field::Given(tls) => files(tls).map(Some),
+        Field::Absent => Some(None),
+        Field::Invalid => None,
+    };
+    let limits = limits(raw, mistakes);
+    let workers = raw.workers.optional();
+    Some(Config {
+        listeners: listeners?,
+        tls: tls?,
+        limits: limits?,
+        drain_timeout: raw.drain_timeout.value()?.0,
+        workers: workers?.map_or_else(processors, |workers| workers.0),
+    })
+}
+
+/// The address of the admin listener, unless it is off.
+pub(super) fn admin(document: &Document, mistakes: &mut Mistakes) -> Option<Option<SocketAddr>> {
+    let listen = document.admin.get()?.listen.get()?;
+    if let (Some(address), Some(server)) = (listen.0, document.server.get())
+        && addresses(server).iter().any(|public| clash(public.value, address))
+    {
+        mistakes.add(
+            Mistake::new(listen.place, format!("`{address}` is a public listener too"))
+                .help("the admin listener needs a port of its own, which the public cannot reach"),
+        );
+    }
+    Some(listen.0)
+}
+
+/// Every public address in the file.
+pub(super) fn addresses(raw: &Server) -> Vec<At<SocketAddr>> {
+    let listen = raw.listen.get().map(|listen| listen.0.items.clone());
+    let tls = raw.tls.get().and_then(|tls| tls.listen.get().copied());
+    listen.into_iter().flatten().chain(tls).collect()
+}
+
+fn listeners(raw: &Server, mistakes: &mut Mistakes) -> Option<Vec<Listen>> {
+    let all = addresses(raw);
+    for (index, address) in all.iter().enumerate() {
+        if all[..index].iter().any(|earlier| clash(earlier.value, address.value)) {
+            let message = format!("`{}` is listened on already", address.value);
+            mistakes.add(Mistake::new(address.place, message).help("give each listener a port of its own"));
+        }
+    }
+    let plain = raw.listen.get()?.0.items.iter().map(|item| item.value);
+    let (all_tls, extra) = match raw.tls.optional()? {
+        None => (false, None),
+        Some(tls) => {
+            let extra = tls.listen.optional()?;
+            (extra.is_none(), extra)
+        }
+    };
+    let plain = plain.map(|address| Listen { address, tls: all_tls });
+    Some(plain.chain(extra.map(|address| Listen { address, tls: true })).collect())
+}
+
+/// Whether both cannot be bound. Port 0 is a new one each time.
+fn clash(a: SocketAddr, b: SocketAddr) -> bool {
+    let everywhere = a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || (everywhere && a.is_ipv4() == b.is_ipv4()))
+}
+
+fn files(raw: &Tls) -> Option<TlsFiles> {
+    Some(TlsFiles { certificate: raw.certificate.value()?, key: raw.key.value()? })
+}
+
+fn limits(raw: &Server, mistakes: &mut Mistakes) -> Option<Limits> {
+    let head = raw.max_header_bytes.get();
+    if let Some(head) = head.filter(|head| head.value.0.0 < LEAST_HEADER_BYTES) {
+        let message = "the head of a request needs 8KiB at least";
+        mistakes.add(Mistake::new(head.place, message).help("write `8KiB` or more; the default is `32KiB`"));
+    }
+    let http2 = raw.http2.get()?;
+    Some(Limits {
+        max_header_bytes: usize::try_from(head?.value.0.0).unwrap_or(usize::MAX),
+        max_headers: raw.max_headers.value()?.0,
+        header_timeout: raw.header_timeout.value()?.0,
+        handshake_timeout: raw.handshake_timeout.value()?.0,
+        idle_timeout: raw.idle_timeout.value()?.0,
+        max_connections: raw.max_connections.value()?.0,
+        max_streams: http2.max_streams.value()?.0,
+        max_resets: http2.max_resets.value()?.0,
+    })
+}
+
+/// One thread for each processor that this process may use.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

@@ -1,0 +1,78 @@
+//! Sockets: accept, TLS, HTTP/1.1 and HTTP/2, limits, drain. Knows nothing of what a request means.
+//!
+//! One task accepts and deals connections out to worker threads. Each worker has a runtime of its own and
+//! serves its connections from the first byte to the last, so a request never changes threads.
+
+mod accept;
+mod body;
+mod config;
+mod connection;
+mod tls;
+mod watch;
+mod wire;
+mod worker;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::task::TaskTracker;
+
+pub use accept::{BindError, Listener, bind};
+pub use body::{BodyError, RequestBody};
+pub use config::{Config, Limits, Listen, TlsFiles};
+pub use tls::{Certificates, TlsError};
+pub use worker::{Server, StartError, serve_on};
+
+use crate::stop::Stop;
+
+/// What answers requests: the gate, or the admin pages.
+pub trait Handler: Send + Sync + 'static {
+    /// The body of its answers.
+    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + Send + 'static;
+
+    /// Answers one request.
+    fn handle(
+        self: Arc<Self>,
+        peer: Arc<Peer>,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
+
+    /// Answers bytes that are no request: a whole HTTP/1.1 response, after which the connection closes.
+    fn malformed(&self, peer: &Peer, status: StatusCode) -> Bytes;
+}
+
+/// The other end of a connection.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether it speaks TLS to us.
+    pub tls: bool,
+    /// The connection's place among those that may be open at once; tunnels keep it.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Peer {
+    /// Whether its connection counts against the limit.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.place.is_some()
+    }
+}
+
+/// Marks a request whose target had a fragment: the parser cuts it off, so the gate has to be told.
+#[derive(Clone, Copy, Debug)]
+pub struct HadFragment;
+
+/// What a handler needs of the worker it runs in.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Where tasks are spawned, so that the drain waits for them.
+    pub tasks: TaskTracker,
+    /// When to end them.
+    pub stop: Stop,
+}

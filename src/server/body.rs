@@ -1,0 +1,124 @@
+//! Bodies on their way through: the request's with its limits, the answer's with its end noticed.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::watch::Watch;
+use crate::clock::IdleTimer;
+
+/// A request's body, read as fast as the reader asks for it and no faster.
+pub struct RequestBody {
+    incoming: Incoming,
+    /// Bytes that may still come.
+    allowance: u64,
+    idle: IdleTimer,
+    watch: Arc<Watch>,
+}
+
+/// Why a request's body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// More bytes than allowed.
+    #[error("the request's body is larger than allowed")]
+    TooLarge,
+    /// Silence.
+    #[error("the client stopped sending its request's body")]
+    Idle,
+    /// The client went away, or broke the protocol.
+    #[error("the request's body broke off: {0}")]
+    Client(#[from] hyper::Error),
+}
+
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming, patience: Duration, watch: Arc<Watch>) -> Self {
+        Self { incoming, allowance: u64::MAX, idle: IdleTimer::new(patience), watch }
+    }
+
+    /// Sets how many bytes it may have; says no when the client has announced more.
+    #[must_use]
+    pub fn limit(&mut self, bytes: u64) -> bool {
+        self.allowance = bytes;
+        self.incoming.size_hint().lower() <= bytes
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.incoming).poll_frame(cx) {
+            Poll::Pending => this.idle.poll_silence(cx).map(|()| Some(Err(BodyError::Idle))),
+            Poll::Ready(None) => {
+                this.watch.body_read();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error.into()))),
+            Poll::Ready(Some(Ok(frame))) => {
+                this.idle.moved();
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                let Some(left) = this.allowance.checked_sub(length) else {
+                    return Poll::Ready(Some(Err(BodyError::TooLarge)));
+                };
+                this.allowance = left;
+                if this.incoming.is_end_stream() {
+                    this.watch.body_read();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// An answer's body; when it goes, the answer is complete.
+pub(super) struct Answer<B> {
+    body: B,
+    _end: Exchange,
+}
+
+/// One request being answered.
+pub(super) struct Exchange(pub(super) Arc<Watch>);
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+impl<B> Answer<B> {
+    pub(super) fn new(body: B, exchange: Exchange) -> Self {
+        Self { body, _end: exchange }
+    }
+}
+
+impl<B: Body + Unpin> Body for Answer<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,195 @@
+//! What a connection is doing, and for how long it may.
+//!
+//! One value is shared by the socket's wrapper, the service and the bodies of one connection. It lives on one
+//! thread; the atomics are there because an upgraded connection must be `Send`, not for ordering.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64};
+use std::time::{Duration, Instant};
+
+use super::Limits;
+
+/// What the connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// Waiting for a request.
+    Idle = 0,
+    /// The first bytes of a request's head are there.
+    Head = 1,
+    /// A request is being answered.
+    Busy = 2,
+    /// The answer is complete but may not be written yet.
+    Finishing = 3,
+}
+
+pub(super) struct Watch {
+    start: Instant,
+    phase: AtomicU8,
+    /// Milliseconds from `start` to the beginning of the phase.
+    since: AtomicU64,
+    /// Requests being answered; more than one in HTTP/2 only.
+    in_flight: AtomicU32,
+    /// The request's body was read to its end, so what comes next is a request's head.
+    body_read: AtomicBool,
+    /// The request line has been seen to its end.
+    line_seen: AtomicBool,
+    /// There was a `#` in the request line.
+    fragment: AtomicBool,
+    /// Milliseconds from `start` to the first write that the client did not take; 0 when it takes them.
+    blocked_since: AtomicU64,
+}
+
+impl Watch {
+    pub(super) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            phase: AtomicU8::new(Phase::Idle as u8),
+            since: AtomicU64::new(0),
+            in_flight: AtomicU32::new(0),
+            body_read: AtomicBool::new(true),
+            line_seen: AtomicBool::new(false),
+            fragment: AtomicBool::new(false),
+            blocked_since: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Idle,
+            1 => Phase::Head,
+            2 => Phase::Busy,
+            _ => Phase::Finishing,
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Relaxed);
+        self.since.store(self.elapsed_ms(), Relaxed);
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Something was written, or could not be because the client does not read.
+    pub(super) fn wrote(&self, taken: bool) {
+        let since = self.blocked_since.load(Relaxed);
+        match (taken, since) {
+            (true, 0) => {}
+            (true, _) => self.blocked_since.store(0, Relaxed),
+            (false, 0) => self.blocked_since.store(self.elapsed_ms().max(1), Relaxed),
+            (false, _) => {}
+        }
+    }
+
+    /// Bytes came in (HTTP/1 only). Looks for a `#` in the request line: the parser cuts the target there
+    /// without a word, and a target with a fragment must be refused.
+    pub(super) fn received(&self, bytes: &[u8]) {
+        match self.phase() {
+            Phase::Idle => self.enter(Phase::Head),
+            Phase::Head => {}
+            Phase::Busy | Phase::Finishing => return,
+        }
+        // After an unread body it is unknown where the next request starts.
+        if self.line_seen.load(Relaxed) || !self.body_read.load(Relaxed) {
+            return;
+        }
+        let end = memchr::memchr(b'\n', bytes);
+        let line = &bytes[..end.unwrap_or(bytes.len())];
+        if memchr::memchr(b'#', line).is_some() {
+            self.fragment.store(true, Relaxed);
+        }
+        // An empty line before the request line is skipped (RFC 9112, section 2.2).
+        let blank = line.iter().all(|b| b.is_ascii_whitespace());
+        match end {
+            Some(end) if blank => self.received(&bytes[end + 1..]),
+            Some(_) => self.line_seen.store(true, Relaxed),
+            None => {}
+        }
+    }
+
+    /// A request's head was read.
+    pub(super) fn begin(&self, body_read: bool) {
+        self.in_flight.fetch_add(1, Relaxed);
+        self.body_read.store(body_read, Relaxed);
+        self.enter(Phase::Busy);
+    }
+
+    /// Whether the target of the request that just began had a fragment.
+    pub(super) fn take_fragment(&self) -> bool {
+        self.fragment.swap(false, Relaxed)
+    }
+
+    /// The request's body was read to its end.
+    pub(super) fn body_read(&self) {
+        self.body_read.store(true, Relaxed);
+    }
+
+    /// The answer is complete, or given up.
+    pub(super) fn finish(&self) {
+        if self.in_flight.fetch_sub(1, Relaxed) == 1 {
+            self.enter(Phase::Finishing);
+        }
+    }
+
+    /// Everything has been written.
+    pub(super) fn flushed(&self) {
+        if self.phase() == Phase::Finishing {
+            self.line_seen.store(false, Relaxed);
+            self.enter(Phase::Idle);
+        }
+    }
+
+    /// Whether the request line is complete; if not, an overlong head is an overlong target.
+    pub(super) fn line_seen(&self) -> bool {
+        self.line_seen.load(Relaxed)
+    }
+
+    /// How long this phase may still go on; `None` is as long as the handler likes.
+    pub(super) fn remaining(&self, limits: &Limits) -> Option<Duration> {
+        let since = self.since.load(Relaxed);
+        let (since, allowed) = match (self.phase(), self.blocked_since.load(Relaxed)) {
+            (Phase::Head, _) => (since, limits.header_timeout),
+            (Phase::Idle | Phase::Finishing, 0) => (since, limits.idle_timeout),
+            (Phase::Busy, 0) => return None,
+            (Phase::Idle | Phase::Finishing | Phase::Busy, blocked) => (blocked, limits.idle_timeout),
+        };
+        let over = Duration::from_millis(since) + allowed;
+        Some(over.saturating_sub(self.start.elapsed()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sees_fragment(reads: &[&str]) -> bool {
+        let watch = Watch::new();
+        for read in reads {
+            watch.received(read.as_bytes());
+        }
+        watch.begin(true);
+        watch.take_fragment()
+    }
+
+    #[test]
+    fn a_fragment_is_seen_in_the_request_line_alone() {
+        assert!(sees_fragment(&["GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n"]));
+        assert!(sees_fragment(&["\r\n", "GET /a", "#b HTTP/1.1\r\n\r\n"]));
+        assert!(!sees_fragment(&["GET /a HTTP/1.1\r\nHost: x#y\r\n\r\n"]));
+        assert!(!sees_fragment(&["GET /a HTTP/1.1\r\n", "X: #\r\n\r\n"]));
+    }
+
+    #[test]
+    fn bytes_of_a_body_are_not_taken_for_a_request_line() {
+        let watch = Watch::new();
+        watch.received(b"POST / HTTP/1.1\r\n");
+        watch.begin(false);
+        watch.received(b"# heading\n");
+        watch.finish();
+        watch.flushed();
+        watch.received(b"# rest of an unread body");
+        assert!(!watch.take_fragment());
+    }
+}

@@ -1,0 +1,166 @@
+//! Where lines go: a bounded buffer, and a thread that empties it.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Bytes held back at most. A reader that stops costs no more memory than this.
+const MAX_HELD: usize = 4 << 20;
+/// From here on the thread is woken at once.
+const ENOUGH: usize = 64 << 10;
+/// How long a line that is not urgent may wait.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+pub(super) struct Sink {
+    state: Mutex<State>,
+    wake: Condvar,
+    dropped: AtomicU64,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct State {
+    held: Vec<u8>,
+    urgent: bool,
+    closed: bool,
+}
+
+impl Sink {
+    /// Starts the thread that writes to `out`.
+    pub(super) fn start(out: Box<dyn Write + Send>) -> std::io::Result<Arc<Self>> {
+        let sink = Arc::new(Self {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            dropped: AtomicU64::new(0),
+            thread: Mutex::default(),
+        });
+        let writer = Arc::clone(&sink);
+        let thread = std::thread::Builder::new().name("log".into()).spawn(move || writer.empty_into(out))?;
+        *sink.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(sink)
+    }
+
+    pub(super) fn write(&self, line: &str, urgent: bool) {
+        let mut state = self.lock();
+        if state.held.len() + line.len() > MAX_HELD {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let before = state.held.len();
+        state.held.extend_from_slice(line.as_bytes());
+        let crossed = before < ENOUGH && state.held.len() >= ENOUGH;
+        let hurry = (crossed || urgent) && !state.urgent;
+        state.urgent |= hurry;
+        if hurry || before == 0 {
+            self.wake.notify_one();
+        }
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Writes what is held and ends the thread.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.wake.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It can only have panicked inside `write`, and then there is nowhere to tell.
+            let _ = thread.join();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn empty_into(&self, mut out: Box<dyn Write + Send>) {
+        let mut batch = Vec::new();
+        loop {
+            let closed = self.take(&mut batch);
+            if !batch.is_empty() {
+                // A broken pipe: nobody reads any more, and serving matters more than logging.
+                let _ = out.write_all(&batch).and_then(|()| out.flush());
+                batch.clear();
+                batch.shrink_to(2 * ENOUGH);
+            }
+            if closed {
+                return;
+            }
+        }
+    }
+
+    /// Waits until there is something worth writing, and takes all of it.
+    fn take(&self, batch: &mut Vec<u8>) -> bool {
+        let mut state = self.lock();
+        while !state.urgent && !state.closed {
+            let waiting = state.held.is_empty();
+            if waiting {
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            } else {
+                state = self.wake.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+                break;
+            }
+        }
+        state.urgent = false;
+        std::mem::swap(&mut state.held, batch);
+        state.closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    struct Channel(mpsc::Sender<Vec<u8>>);
+
+    impl Write for Channel {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.send(bytes.to_vec());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_come_out_in_order_and_the_last_ones_at_close() {
+        let (send, receive) = mpsc::channel();
+        let sink = Sink::start(Box::new(Channel(send))).unwrap();
+        for n in 0..1000 {
+            sink.write(&format!("{n}\n"), n % 100 == 0);
+        }
+        sink.close();
+        let text = String::from_utf8(receive.iter().flatten().collect()).unwrap();
+        let expected: String = (0..1000).map(|n| format!("{n}\n")).collect();
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_reader_that_stops_costs_bounded_memory_and_no_time() {
+        struct Stuck(mpsc::Receiver<()>);
+        impl Write for Stuck {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                let _ = self.0.recv();
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let (free, stuck) = mpsc::channel();
+        let sink = Sink::start(Box::new(Stuck(stuck))).unwrap();
+        let line = "x".repeat(1 << 20);
+        for _ in 0..20 {
+            sink.write(&line, true);
+        }
+        assert!(sink.dropped() >= 10);
+        drop(free);
+        sink.close();
+    }
+}

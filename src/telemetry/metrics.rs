@@ -1,0 +1,157 @@
+//! All metrics, with their help texts. Labels come from closed sets: a route's pattern, never a path.
+
+use std::time::Duration;
+
+use http::Method;
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+/// 0.5 ms to 30 s: from an answer out of memory to the slowest report.
+const SECONDS: [f64; 15] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// The metrics of one process.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    request_seconds: HistogramVec,
+    /// From sending a request's head to having the upstream's.
+    pub upstream_seconds: Histogram,
+    token_verifications: IntCounterVec,
+    /// Tokens found in the verified-token cache.
+    pub token_cache_hits: IntCounter,
+    /// Tokens not found in it.
+    pub token_cache_misses: IntCounter,
+    jwks_refreshes: IntCounterVec,
+    jwks_age_seconds: Gauge,
+    config_reloads: IntCounterVec,
+    /// Client connections open now.
+    pub connections: IntGauge,
+    /// Log lines lost because nobody took them.
+    pub log_lines_dropped: IntCounter,
+}
+
+/// What a finished request is counted under.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLabels<'a> {
+    /// The route's pattern, or a fixed word.
+    pub route: &'a str,
+    /// The method.
+    pub method: &'a Method,
+    /// The status sent.
+    pub status: http::StatusCode,
+    /// `permit` or `refuse`.
+    pub decision: &'a str,
+}
+
+impl Metrics {
+    /// Registers every metric.
+    ///
+    /// # Errors
+    ///
+    /// When two metrics have one name, which a test would have shown.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let r = &registry;
+        Ok(Self {
+            requests: counters(r, "tollgate_requests_total", "Requests answered.", &["route", "method", "status", "decision"])?,
+            request_seconds: register(r, HistogramVec::new(seconds("tollgate_request_duration_seconds", "From a request's head to the end of its answer."), &["route"])?)?,
+            upstream_seconds: register(r, Histogram::with_opts(seconds("tollgate_upstream_duration_seconds", "From sending a request's head to having the upstream's answer."))?)?,
+            token_verifications: counters(r, "tollgate_token_verifications_total", "Tokens verified anew, by result.", &["result"])?,
+            token_cache_hits: counter(r, "tollgate_token_cache_hits_total", "Tokens found in the verified-token cache.")?,
+            token_cache_misses: counter(r, "tollgate_token_cache_misses_total", "Tokens not found in the verified-token cache.")?,
+            jwks_refreshes: counters(r, "tollgate_jwks_refresh_total", "Fetches of the key set, by result.", &["result"])?,
+            jwks_age_seconds: register(r, Gauge::new("tollgate_jwks_age_seconds", "Age of the key set in force; NaN when there is none.")?)?,
+            config_reloads: counters(r, "tollgate_config_reloads_total", "Reloads of the config file, by result.", &["result"])?,
+            connections: register(r, IntGauge::new("tollgate_connections", "Client connections open now.")?)?,
+            log_lines_dropped: counter(r, "tollgate_log_lines_dropped_total", "Log lines lost because nobody took them in time.")?,
+            registry,
+        })
+    }
+
+    /// Counts a finished request.
+    pub fn request(&self, labels: RequestLabels<'_>, duration: Duration) {
+        let method = method_label(labels.method);
+        self.requests.with_label_values(&[labels.route, method, labels.status.as_str(), labels.decision]).inc();
+        self.request_seconds.with_label_values(&[labels.route]).observe(duration.as_secs_f64());
+    }
+
+    /// Counts a token that was verified anew.
+    pub fn token_verification(&self, result: &str) {
+        self.token_verifications.with_label_values(&[result]).inc();
+    }
+
+    /// Counts a fetch of the key set.
+    pub fn jwks_refresh(&self, result: &str) {
+        self.jwks_refreshes.with_label_values(&[result]).inc();
+    }
+
+    /// Counts a reload of the config file.
+    pub fn config_reload(&self, result: &str) {
+        self.config_reloads.with_label_values(&[result]).inc();
+    }
+
+    /// All metrics in the Prometheus text format; `jwks_age` is measured at this moment.
+    #[must_use]
+    pub fn render(&self, jwks_age: Option<Duration>) -> String {
+        self.jwks_age_seconds.set(jwks_age.map_or(f64::NAN, |age| age.as_secs_f64()));
+        // The only error is a metric without a name, which cannot be registered.
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}
+
+/// Methods are the client's to choose: only the registered ones get a label of their own.
+fn method_label(method: &Method) -> &str {
+    let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
+    if known.contains(method) { method.as_str() } else { "other" }
+}
+
+fn seconds(name: &str, help: &str) -> HistogramOpts {
+    HistogramOpts::new(name, help).buckets(SECONDS.to_vec())
+}
+
+fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+    register(registry, IntCounter::new(name, help)?)
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_have_their_names_and_labels() {
+        let metrics = Metrics::new().unwrap();
+        let method = Method::from_bytes(b"BREW").unwrap();
+        let labels = RequestLabels { route: "/a/{id}", method: &method, status: http::StatusCode::OK, decision: "permit" };
+        metrics.request(labels, Duration::from_millis(3));
+        metrics.token_verification("ok");
+        metrics.jwks_refresh("error");
+        metrics.config_reload("ok");
+        let text = metrics.render(Some(Duration::from_secs(5)));
+        for line in [
+            "# TYPE tollgate_requests_total counter",
+            r#"tollgate_requests_total{decision="permit",method="other",route="/a/{id}",status="200"} 1"#,
+            r#"tollgate_request_duration_seconds_count{route="/a/{id}"} 1"#,
+            r#"tollgate_request_duration_seconds_bucket{route="/a/{id}",le="0.005"} 1"#,
+            "tollgate_upstream_duration_seconds_count 0",
+            r#"tollgate_token_verifications_total{result="ok"} 1"#,
+            "tollgate_token_cache_hits_total 0",
+            "tollgate_token_cache_misses_total 0",
+            r#"tollgate_jwks_refresh_total{result="error"} 1"#,
+            "tollgate_jwks_age_seconds 5",
+            r#"tollgate_config_reloads_total{result="ok"} 1"#,
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
+    }
+}

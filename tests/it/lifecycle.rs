@@ -1,0 +1,262 @@
+//! Start, drain and stop.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::gate::{Setup, World, request};
+use crate::support::auth0::Auth0;
+use crate::support::backend::Backend;
+use crate::support::h2::{H2, get};
+use crate::support::raw::DEADLINE;
+
+#[tokio::test]
+async fn livez_readyz_and_metrics_are_on_the_admin_listener_alone() {
+    let world = World::start().await;
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(
+            world.gate.admin(path).await.map(|reply| reply.status),
+            Some(200),
+            "{path}"
+        );
+        assert_eq!(world.gate.get(path).await.status, 403, "{path}");
+    }
+    assert_eq!(
+        world.gate.admin("/other").await.map(|reply| reply.status),
+        Some(404)
+    );
+}
+
+#[tokio::test]
+async fn sigterm_finishes_a_request_in_flight_and_exits_with_0() {
+    let mut world = World::start().await;
+    let mut wire = world.gate.wire().await;
+    wire.send(request("GET", "/pub/hold", &[], "")).await;
+    world
+        .backend
+        .until("the request", |counts| counts.requests == 1)
+        .await;
+    world.gate.signal("TERM");
+    world.gate.until_readyz(503).await;
+    world.backend.release();
+    let reply = wire.reply().await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(
+        reply
+            .header("connection")
+            .map(str::to_ascii_lowercase)
+            .as_deref(),
+        Some("close")
+    );
+    assert!(wire.is_closed().await);
+    assert_eq!(world.gate.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn sigint_stops_as_sigterm_does() {
+    let mut world = World::start().await;
+    world.gate.signal("INT");
+    assert_eq!(world.gate.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn sigterm_stops_accepting_and_closes_idle_connections() {
+    let mut world = World::start().await;
+    let mut idle = world.gate.wire().await;
+    idle.send(request("GET", "/pub/x", &[], "")).await;
+    assert_eq!(idle.reply().await.status, 200);
+    let mut held = world.gate.wire().await;
+    held.send(request("GET", "/pub/hold", &[], "")).await;
+    world
+        .backend
+        .until("the request", |counts| counts.requests == 2)
+        .await;
+    world.gate.signal("TERM");
+    assert!(idle.is_closed().await);
+    world.gate.until_readyz(503).await;
+    let late = world
+        .gate
+        .send_raw(request("GET", "/pub/late", &[], ""))
+        .await;
+    assert!(late.is_none(), "{late:?}");
+    world.backend.release();
+    assert_eq!(held.reply().await.status, 200);
+    assert_eq!(world.gate.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn sigterm_finishes_a_streaming_body() {
+    let mut world = World::start().await;
+    let total = 64 << 20;
+    let mut wire = world.gate.wire().await;
+    wire.send(request("GET", &format!("/pub/big?{total}"), &[], ""))
+        .await;
+    let _head = wire.reply_head().await;
+    world.gate.signal("TERM");
+    world.gate.until_readyz(503).await;
+    let mut received = 0;
+    while let Some(chunk) = wire.chunk().await.expect("a chunk") {
+        received += chunk.len();
+    }
+    assert_eq!(received, total);
+    assert_eq!(world.gate.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn an_http2_connection_is_told_goaway_and_its_streams_finish() {
+    let mut world = World::start().await;
+    let client = H2::over(
+        TcpStream::connect(world.gate.address)
+            .await
+            .expect("a connection"),
+    )
+    .await;
+    let mut sender = client.sender.clone();
+    let held = tokio_util::task::TaskTracker::new()
+        .spawn(async move { sender.send_request(get("/pub/hold", &[])).await });
+    world
+        .backend
+        .until("the request", |counts| counts.requests == 1)
+        .await;
+    world.gate.signal("TERM");
+    world.gate.until_readyz(503).await;
+    world.backend.release();
+    assert_eq!(
+        held.await.expect("joined").expect("a response").status(),
+        200
+    );
+    let ended = timeout(DEADLINE, client.connection)
+        .await
+        .expect("in time")
+        .expect("joined");
+    assert!(ended.is_ok(), "{ended:?}");
+    assert_eq!(world.gate.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_is_not_finished_is_cut_at_drain_timeout() {
+    let mut world = World::with(|setup| setup.server("drain_timeout: 1s")).await;
+    let mut wire = world.gate.wire().await;
+    wire.send(request("GET", "/pub/hold", &[], "")).await;
+    world
+        .backend
+        .until("the request", |counts| counts.requests == 1)
+        .await;
+    world.gate.signal("TERM");
+    let stopped = timeout(Duration::from_secs(10), world.gate.exit()).await;
+    assert!(stopped.is_ok());
+    assert!(wire.try_reply(false).await.is_err());
+}
+
+#[tokio::test]
+async fn tunnels_and_event_streams_do_not_hold_the_drain_for_ever() {
+    let mut world = World::with(|setup| setup.server("drain_timeout: 2s")).await;
+    let mut events = world.gate.wire().await;
+    events.send(request("GET", "/pub/events", &[], "")).await;
+    assert_eq!(events.reply_head().await.status, 200);
+    let upgrade = [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let mut tunnel = world.gate.wire().await;
+    tunnel.send(request("GET", "/pub/ws", &upgrade, "")).await;
+    assert_eq!(tunnel.reply_head().await.status, 101);
+    world.gate.signal("TERM");
+    assert!(
+        timeout(Duration::from_secs(10), world.gate.exit())
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_second_signal_stops_at_once() {
+    let mut world = World::with(|setup| setup.server("drain_timeout: 1h")).await;
+    let mut wire = world.gate.wire().await;
+    wire.send(request("GET", "/pub/hold", &[], "")).await;
+    world
+        .backend
+        .until("the request", |counts| counts.requests == 1)
+        .await;
+    world.gate.signal("TERM");
+    world.gate.until_readyz(503).await;
+    assert!(world.gate.is_running());
+    world.gate.signal("TERM");
+    world.gate.exit().await;
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_said_so_and_the_exit_is_not_0() {
+    let (auth0, backend) = (Auth0::start(), Backend::start());
+    let taken = backend.address().to_string();
+    let yaml = format!(
+        "server: {{ listen: \"{taken}\" }}\nadmin: {{ listen: 127.0.0.1:0 }}\nupstream: http://127.0.0.1:1\n\
+         auth0: {{ url: {}, audience: a }}\nroutes: [{{ path: /, access: public }}]\n",
+        auth0.url()
+    );
+    let (status, output) = run(&yaml);
+    assert!(matches!(status, Some(1 | 2)), "{status:?} {output}");
+    assert!(output.contains(&taken), "{output}");
+}
+
+#[tokio::test]
+async fn a_bad_config_exits_with_2_and_names_the_place() {
+    let (status, output) = run("upstream: http://127.0.0.1:1\nruotes: []\n");
+    assert_eq!(status, Some(2), "{output}");
+    assert!(
+        output.contains("tollgate.yaml:2:1") && output.contains("routes"),
+        "{output}"
+    );
+}
+
+#[tokio::test]
+async fn stripe_sections_serve_and_say_what_is_not_done() {
+    let (auth0, backend) = (Auth0::start(), Backend::start());
+    let setup = Setup::new(&auth0, &backend.url())
+        .auth0("management: { client_id: id, client_secret: secret-of-management }")
+        .section(
+            "stripe:\n  secret_key: sk_test_123\n  publishable_key: pk_test_123\n  webhook: { secrets: [whsec_123] }\n  \
+             frontend_url: https://app.test",
+        )
+        .section("plans:\n  - { name: free, role: free-user }\n  - { name: monthly, role: premium, price: price_m, mode: subscription }")
+        .section("roles: { free-user: [], premium: [read:premium] }")
+        .section("store: { url: \"sqlite://tollgate.db\" }");
+    let gate = setup.start().await;
+    gate.log
+        .until("what is not served", 1, |event| event["level"] == "WARN")
+        .await;
+    assert!(
+        !gate.log.text().contains("sk_test_123")
+            && !gate.log.text().contains("secret-of-management")
+    );
+    for path in [
+        "/stripe/config",
+        "/stripe/debug",
+        "/Stripe/Config/",
+        "/auth/premium-status",
+        "/stripe",
+    ] {
+        assert_ne!(gate.get(path).await.status, 200, "{path}");
+    }
+    assert_eq!(backend.counts().requests, 0);
+}
+
+/// Runs `serve` with this file to its end; the exit code, and what was written.
+fn run(yaml: &str) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("tollgate.yaml");
+    std::fs::write(&config, yaml).expect("a config file");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["serve", "-c"])
+        .arg(&config)
+        .output()
+        .expect("the binary starts");
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}

@@ -1,0 +1,27 @@
+//! Black-box tests: the real binary between a stand-in Auth0 and a stand-in backend, on loopback.
+#![expect(
+    clippy::expect_used,
+    reason = "a test that cannot go on says why and fails"
+)]
+
+#[path = "../support/support.rs"]
+mod support;
+
+mod bodies;
+mod cors;
+mod errors;
+mod gate;
+mod headers;
+mod hostile;
+mod http2;
+mod jwks;
+mod lifecycle;
+mod limits;
+mod paths;
+mod rate_limits;
+mod reload;
+mod routes;
+mod telemetry;
+mod tokens;
+mod upstream;
+mod websockets;

@@ -1,0 +1,173 @@
+//! A change of the file takes effect without dropping a connection (DESIGN.md, "Config").
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::gate::{Certificate, Gate, Setup, World, launch, request};
+use crate::support::auth0::Auth0;
+use crate::support::backend::Backend;
+use crate::support::raw::DEADLINE;
+
+const SHUT: &str = "routes:\n  - { path: /pub/x, permissions: [some:thing] }\n";
+const OPEN: &str = "routes:\n  - { path: /pub/x, access: public }\n";
+
+/// Waits until `path` answers `status`.
+async fn until_status(gate: &Gate, path: &str, status: u16) {
+    let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
+    let reached = tokio::time::timeout(DEADLINE, async {
+        while gate.get(path).await.status != status {
+            look.tick().await;
+        }
+    });
+    assert!(
+        reached.await.is_ok(),
+        "{path} never was {status}\n{}",
+        gate.log.text()
+    );
+}
+
+async fn start() -> (World, Setup) {
+    let (auth0, backend) = (Auth0::start(), Backend::start());
+    let setup = Setup::new(&auth0, &backend.url()).routes(OPEN);
+    let gate = setup.clone().start().await;
+    (
+        World {
+            auth0,
+            backend,
+            gate,
+        },
+        setup,
+    )
+}
+
+#[tokio::test]
+async fn sighup_reloads_the_routes_and_keeps_connections() {
+    let (world, setup) = start().await;
+    let mut wire = world.gate.wire().await;
+    wire.send(request("GET", "/pub/x", &[], "")).await;
+    assert_eq!(wire.reply().await.status, 200);
+    world.gate.rewrite_config(&setup.routes(SHUT));
+    world.gate.signal("HUP");
+    world
+        .gate
+        .until_metric("tollgate_config_reloads_total", &[("result", "ok")], 1.0)
+        .await;
+    wire.send(request("GET", "/pub/x", &[], "")).await;
+    assert_eq!(
+        wire.reply().await.status,
+        401,
+        "the same connection, the new rule"
+    );
+}
+
+#[tokio::test]
+async fn a_change_of_the_file_is_noticed() {
+    let (world, setup) = start().await;
+    assert_eq!(world.gate.get("/pub/x").await.status, 200);
+    world.gate.rewrite_config(&setup.routes(SHUT));
+    until_status(&world.gate, "/pub/x", 401).await;
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_validate_keeps_the_running_config_and_is_counted() {
+    let (world, setup) = start().await;
+    world
+        .gate
+        .rewrite_config(&setup.clone().section("nonsense: 1").routes(SHUT));
+    world.gate.signal("HUP");
+    world
+        .gate
+        .until_metric("tollgate_config_reloads_total", &[("result", "error")], 1.0)
+        .await;
+    assert_eq!(world.gate.get("/pub/x").await.status, 200);
+    assert!(
+        world.gate.log.text().contains("nonsense"),
+        "{}",
+        world.gate.log.text()
+    );
+    world.gate.rewrite_config(&setup.routes(SHUT));
+    until_status(&world.gate, "/pub/x", 401).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_keeps_the_running_config() {
+    let (mut world, setup) = start().await;
+    let file = world.gate.folder.path().join("tollgate.yaml");
+    std::fs::remove_file(&file).expect("removed");
+    world.gate.signal("HUP");
+    world
+        .gate
+        .until_metric("tollgate_config_reloads_total", &[("result", "error")], 1.0)
+        .await;
+    assert!(world.gate.is_running());
+    assert_eq!(world.gate.get("/pub/x").await.status, 200);
+    world.gate.rewrite_config(&setup.routes(SHUT));
+    until_status(&world.gate, "/pub/x", 401).await;
+}
+
+#[tokio::test]
+async fn a_mounted_config_map_changes_by_a_symbolic_link() {
+    let (auth0, backend) = (Auth0::start(), Backend::start());
+    let setup = Setup::new(&auth0, &backend.url());
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().to_owned();
+    // As Kubernetes lays it out: tollgate.yaml -> ..data/tollgate.yaml, ..data -> ..VERSION
+    let version = |name: &str, routes: &str| {
+        std::fs::create_dir(root.join(name)).expect("a folder");
+        std::fs::write(
+            root.join(name).join("tollgate.yaml"),
+            setup.clone().routes(routes).yaml_in(&root),
+        )
+        .expect("a file");
+    };
+    version("..one", OPEN);
+    symlink("..one", root.join("..data")).expect("a link");
+    symlink(
+        Path::new("..data").join("tollgate.yaml"),
+        root.join("tollgate.yaml"),
+    )
+    .expect("a link");
+    let gate = launch(folder, &root.join("tollgate.yaml"), false).await;
+    gate.until_readyz(200).await;
+    assert_eq!(gate.get("/pub/x").await.status, 200);
+    version("..two", SHUT);
+    symlink("..two", root.join("..data_tmp")).expect("a link");
+    std::fs::rename(root.join("..data_tmp"), root.join("..data")).expect("renamed");
+    until_status(&gate, "/pub/x", 401).await;
+}
+
+#[tokio::test]
+async fn certificates_are_reloaded() {
+    let (old, new) = (Certificate::new(), Certificate::new());
+    let world = World::with(|setup| setup.tls(&old)).await;
+    let mut wire = crate::support::raw::Wire::over(world.gate.tls(&old, &[]).await.expect("TLS"));
+    assert!(world.gate.tls(&new, &[]).await.is_err());
+    let folder = world.gate.folder.path();
+    std::fs::write(folder.join("tls.crt"), &new.chain).expect("written");
+    std::fs::write(folder.join("tls.key"), &new.key).expect("written");
+    world.gate.signal("HUP");
+    world
+        .gate
+        .until_metric("tollgate_config_reloads_total", &[("result", "ok")], 1.0)
+        .await;
+    assert!(world.gate.tls(&new, &[]).await.is_ok());
+    wire.send(request("GET", "/pub/x", &[], "")).await;
+    assert_eq!(
+        wire.reply().await.status,
+        200,
+        "the old connection lives on"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_without_its_key_keeps_the_old_one() {
+    let (old, new) = (Certificate::new(), Certificate::new());
+    let world = World::with(|setup| setup.tls(&old)).await;
+    std::fs::write(world.gate.folder.path().join("tls.crt"), &new.chain).expect("written");
+    world.gate.signal("HUP");
+    world
+        .gate
+        .until_metric("tollgate_config_reloads_total", &[("result", "error")], 1.0)
+        .await;
+    assert!(world.gate.tls(&old, &[]).await.is_ok());
+}

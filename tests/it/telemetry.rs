@@ -1,0 +1,184 @@
+//! Metrics, the access log, and traces that pass through.
+
+use serde_json::Value;
+
+use crate::gate::World;
+use crate::support::raw::Reply;
+
+async fn all_kinds(world: &World) -> (Reply, String) {
+    let token = world.auth0.token("auth0|7", &["read:premium"]);
+    let permitted = world.gate.get_with_token("/premium", &token).await;
+    world.gate.get("/premium").await;
+    world.gate.get("/pub/some-path").await;
+    world.gate.get("/nowhere/at/all").await;
+    world.gate.get("/pub/a%2fb").await;
+    (permitted, token)
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_pattern_method_status_and_decision() {
+    let world = World::start().await;
+    all_kinds(&world).await;
+    let count =
+        async |labels: &[(&str, &str)]| world.gate.metric("tollgate_requests_total", labels).await;
+    let permit = [
+        ("route", "/premium"),
+        ("method", "GET"),
+        ("status", "200"),
+        ("decision", "permit"),
+    ];
+    world
+        .gate
+        .until_metric("tollgate_requests_total", &permit, 1.0)
+        .await;
+    let refuse = [
+        ("route", "/premium"),
+        ("method", "GET"),
+        ("status", "401"),
+        ("decision", "refuse"),
+    ];
+    world
+        .gate
+        .until_metric("tollgate_requests_total", &refuse, 1.0)
+        .await;
+    assert!((count(&[("route", "/pub/{*rest}"), ("status", "200")]).await - 1.0).abs() < 0.1);
+}
+
+#[tokio::test]
+async fn label_values_are_bounded() {
+    let world = World::start().await;
+    for n in 0..20 {
+        world.gate.get(&format!("/pub/path-{n}")).await;
+        world.gate.get(&format!("/nowhere-{n}")).await;
+        world
+            .gate
+            .send(&format!("METHOD{n}"), "/pub/x", &[], "")
+            .await;
+    }
+    let metrics = world.gate.metrics().await;
+    for text in ["path-1", "nowhere-1", "METHOD1"] {
+        assert!(!metrics.contains(text), "{text}\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn the_metrics_of_the_gate_are_there() {
+    let world = World::start().await;
+    all_kinds(&world).await;
+    let metrics = world.gate.metrics().await;
+    for name in [
+        "tollgate_requests_total",
+        "tollgate_request_duration_seconds",
+        "tollgate_upstream_duration_seconds",
+        "tollgate_token_verifications_total",
+        "tollgate_token_cache_hits_total",
+        "tollgate_token_cache_misses_total",
+        "tollgate_jwks_refresh_total",
+        "tollgate_jwks_age_seconds",
+    ] {
+        assert!(
+            metrics.contains(&format!("# HELP {name} ")),
+            "{name}\n{metrics}"
+        );
+    }
+    assert!(
+        world
+            .gate
+            .metric("tollgate_jwks_refresh_total", &[("result", "ok")])
+            .await
+            >= 1.0
+    );
+}
+
+#[tokio::test]
+async fn each_request_leaves_one_line_in_the_access_log() {
+    let world = World::start().await;
+    let (_, token) = all_kinds(&world).await;
+    let lines = world
+        .gate
+        .log
+        .until("five requests", 5, |event| !event["request.id"].is_null())
+        .await;
+    assert_eq!(lines.len(), 5, "{lines:#?}");
+    let text = world.gate.log.text();
+    assert!(!text.contains(&token), "a token in the log");
+    assert!(
+        !text.contains(token.rsplit('.').next().unwrap_or_default()),
+        "a signature in the log"
+    );
+    let told = |wanted: &str| {
+        let whole: Vec<String> = lines.iter().map(Value::to_string).collect();
+        assert!(
+            whole.iter().any(|line| line.contains(wanted)),
+            "{wanted}\n{text}"
+        );
+    };
+    told("auth0|7");
+    told("/pub/{*rest}");
+    told("permit");
+    told("refuse");
+}
+
+#[tokio::test]
+async fn the_access_log_can_be_switched_off() {
+    let world = World::with(|setup| setup.access_log(false)).await;
+    world.gate.get("/pub/x").await;
+    world.gate.get("/premium").await;
+    assert!(world.gate.access_log().is_empty());
+}
+
+#[tokio::test]
+async fn a_query_is_not_logged_for_it_may_hold_a_secret() {
+    let world = World::start().await;
+    world.gate.get("/pub/x?code=very-secret").await;
+    world.gate.get("/premium?code=very-secret").await;
+    world
+        .gate
+        .log
+        .until("two requests", 2, |event| !event["request.id"].is_null())
+        .await;
+    assert!(!world.gate.log.text().contains("very-secret"));
+}
+
+#[tokio::test]
+async fn a_client_cannot_write_lines_into_the_log() {
+    let world = World::start().await;
+    let odd = [
+        ("User-Agent", "a\u{1b}[31m\" , \"level\":\"ERROR"),
+        ("Referer", "x\ty"),
+    ];
+    world
+        .gate
+        .send("GET", "/pub/%C2%85%E2%80%A8x", &odd, "")
+        .await;
+    world
+        .gate
+        .log
+        .until("a request", 1, |event| !event["request.id"].is_null())
+        .await;
+    for line in world.gate.log.text().lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn traceparent_is_passed_on() {
+    let world = World::start().await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    world
+        .gate
+        .send(
+            "GET",
+            "/pub/x",
+            &[("traceparent", trace), ("tracestate", "a=b")],
+            "",
+        )
+        .await;
+    let seen = world.backend.last();
+    let passed = seen.header("traceparent").unwrap_or_default();
+    assert!(
+        passed.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"),
+        "{passed}"
+    );
+    assert_eq!(seen.header("tracestate"), Some("a=b"));
+}

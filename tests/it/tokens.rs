@@ -1,0 +1,557 @@
+//! Every token that must be refused, and every one that must not (DESIGN.md, "Tokens").
+
+use serde_json::json;
+
+use super::errors::assert_error;
+use crate::gate::{Gate, World, request};
+use crate::support::keys::Key;
+use crate::support::raw::Reply;
+use crate::support::token::now;
+
+/// The `error_description` of a challenge.
+fn description(reply: &Reply) -> String {
+    let challenge = reply.header("www-authenticate").unwrap_or_default();
+    let rest = challenge
+        .split("error_description=\"")
+        .nth(1)
+        .unwrap_or_default();
+    rest.split('"').next().unwrap_or_default().to_owned()
+}
+
+/// Refused, twice over with the same words, for a cached verdict is the same as the first.
+async fn refused(gate: &Gate, name: &str, token: &str) -> String {
+    let first = gate.get_with_token("/me/x", token).await;
+    assert_eq!(first.status, 401, "{name}: {}", first.text());
+    assert_error(&first, 401, "invalid_token");
+    let said = description(&first);
+    assert!(!said.is_empty(), "{name}: {:?}", first.headers);
+    let again = gate.get_with_token("/me/x", token).await;
+    assert_eq!(
+        (again.status, description(&again)),
+        (401, said.clone()),
+        "{name}"
+    );
+    said
+}
+
+async fn accepted(gate: &Gate, name: &str, token: &str) {
+    for _ in 0..2 {
+        let reply = gate.get_with_token("/me/x", token).await;
+        assert_eq!(
+            reply.status,
+            200,
+            "{name}: {} {:?}",
+            reply.text(),
+            description(&reply)
+        );
+    }
+}
+
+#[tokio::test]
+async fn good_tokens_are_accepted() {
+    let world = World::start().await;
+    let (auth0, gate) = (&world.auth0, &world.gate);
+    let good = auth0.draft("auth0|1", &["read:x"]);
+    accepted(gate, "as Auth0 makes it", &auth0.sign(&good)).await;
+    accepted(
+        gate,
+        "aud a string",
+        &auth0.sign(&good.clone().claim("aud", crate::support::auth0::AUDIENCE)),
+    )
+    .await;
+    accepted(
+        gate,
+        "typ absent",
+        &auth0.sign(&good.clone().header("typ", json!(null))),
+    )
+    .await;
+    accepted(
+        gate,
+        "typ at+jwt",
+        &auth0.sign(&good.clone().header("typ", "at+jwt")),
+    )
+    .await;
+    accepted(
+        gate,
+        "typ AT+JWT",
+        &auth0.sign(&good.clone().header("typ", "AT+JWT")),
+    )
+    .await;
+    accepted(
+        gate,
+        "no permissions",
+        &auth0.sign(&good.clone().without("permissions")),
+    )
+    .await;
+    accepted(gate, "no iat", &auth0.sign(&good.clone().without("iat"))).await;
+    accepted(
+        gate,
+        "exp within leeway",
+        &auth0.sign(&good.clone().claim("exp", now() - 10)),
+    )
+    .await;
+    accepted(
+        gate,
+        "nbf within leeway",
+        &auth0.sign(&good.clone().claim("nbf", now() + 10)),
+    )
+    .await;
+    accepted(
+        gate,
+        "iat within leeway",
+        &auth0.sign(&good.claim("iat", now() + 10)),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_dates_are_honoured_with_leeway() {
+    let world = World::start().await;
+    let (auth0, gate) = (&world.auth0, &world.gate);
+    let good = auth0.draft("auth0|1", &[]);
+    let said = refused(
+        gate,
+        "expired",
+        &auth0.sign(&good.clone().claim("exp", now() - 60)),
+    )
+    .await;
+    assert!(said.contains("expired"), "{said}");
+    refused(gate, "no exp", &auth0.sign(&good.clone().without("exp"))).await;
+    refused(
+        gate,
+        "nbf to come",
+        &auth0.sign(&good.clone().claim("nbf", now() + 60)),
+    )
+    .await;
+    refused(
+        gate,
+        "iat to come",
+        &auth0.sign(&good.clone().claim("iat", now() + 60)),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_algorithm_and_the_signature_bind() {
+    let world = World::start().await;
+    let (auth0, gate) = (&world.auth0, &world.gate);
+    let good = auth0.draft("auth0|1", &[]);
+    let kid = auth0.key().kid;
+    refused(
+        gate,
+        "forged under our kid",
+        &good.sign(&Key::nth(1).named(&kid)),
+    )
+    .await;
+    refused(gate, "alg none", &good.unsigned(&kid)).await;
+    for none in ["None", "NONE", "nOnE"] {
+        let token = good.clone().header("alg", none).header("kid", kid.as_str());
+        refused(gate, none, &auth0.sign(&token)).await;
+    }
+    refused(
+        gate,
+        "HS256 with the public key",
+        &good.sign_hs256(&kid, auth0.key().public_der()),
+    )
+    .await;
+    let modulus = auth0.key().jwk()["n"].to_string();
+    refused(
+        gate,
+        "HS256 with the modulus",
+        &good.sign_hs256(&kid, modulus.trim_matches('"').as_bytes()),
+    )
+    .await;
+    refused(
+        gate,
+        "alg RS384 not allowed",
+        &auth0.sign(&good.clone().header("alg", "RS384")),
+    )
+    .await;
+    refused(
+        gate,
+        "alg unknown",
+        &auth0.sign(&good.clone().header("alg", "XX1")),
+    )
+    .await;
+    refused(
+        gate,
+        "alg absent",
+        &auth0.sign(&good.clone().header("alg", json!(null))),
+    )
+    .await;
+    let whole = auth0.sign(&good);
+    let (text, _) = whole.rsplit_once('.').expect("three parts");
+    refused(gate, "no signature", &format!("{text}.")).await;
+    let other = auth0.sign(&good.clone().claim("sub", "auth0|2"));
+    let signature = other.rsplit('.').next().expect("three parts");
+    refused(gate, "another's signature", &format!("{text}.{signature}")).await;
+}
+
+#[tokio::test]
+async fn the_header_is_checked() {
+    let world = World::start().await;
+    let (auth0, gate) = (&world.auth0, &world.gate);
+    let good = auth0.draft("auth0|1", &[]);
+    refused(
+        gate,
+        "no kid",
+        &auth0.sign(&good.clone().header("kid", json!(null))),
+    )
+    .await;
+    refused(
+        gate,
+        "kid a number",
+        &auth0.sign(&good.clone().header("kid", 7)),
+    )
+    .await;
+    refused(
+        gate,
+        "unknown kid",
+        &auth0.sign(&good.clone().header("kid", "who")),
+    )
+    .await;
+    refused(
+        gate,
+        "crit",
+        &auth0.sign(&good.clone().header("crit", json!(["exp"]))),
+    )
+    .await;
+    refused(
+        gate,
+        "typ",
+        &auth0.sign(&good.clone().header("typ", "dpop+jwt")),
+    )
+    .await;
+    let jwk = Key::nth(1).jwk();
+    refused(
+        gate,
+        "jwk in the header",
+        &good.clone().header("jwk", jwk).sign(&Key::nth(1)),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn issuer_and_audience_are_compared_exactly() {
+    let world = World::start().await;
+    let (auth0, gate) = (&world.auth0, &world.gate);
+    let good = auth0.draft("auth0|1", &[]);
+    let bare = auth0.url().trim_end_matches('/').to_owned();
+    refused(
+        gate,
+        "iss without its slash",
+        &auth0.sign(&good.clone().claim("iss", bare)),
+    )
+    .await;
+    refused(
+        gate,
+        "iss of another",
+        &auth0.sign(&good.clone().claim("iss", "https://evil.test/")),
+    )
+    .await;
+    refused(gate, "no iss", &auth0.sign(&good.clone().without("iss"))).await;
+    refused(
+        gate,
+        "aud of another",
+        &auth0.sign(&good.clone().claim("aud", "https://other.test")),
+    )
+    .await;
+    refused(
+        gate,
+        "aud a prefix",
+        &auth0.sign(&good.clone().claim("aud", "https://api.example.tes")),
+    )
+    .await;
+    refused(gate, "no aud", &auth0.sign(&good.clone().without("aud"))).await;
+    refused(
+        gate,
+        "aud empty",
+        &auth0.sign(&good.clone().claim("aud", json!([]))),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_claim_of_the_wrong_type_is_a_refusal_and_not_absent() {
+    let world = World::start().await;
+    let (auth0, gate) = (&world.auth0, &world.gate);
+    let good = auth0.draft("auth0|1", &[]);
+    let wrong = [
+        ("sub", json!(null)),
+        ("sub", json!(7)),
+        ("sub", json!("")),
+        ("sub", json!("a\u{e9}")),
+        ("sub", json!("a\nb")),
+        ("exp", json!("tomorrow")),
+        ("exp", json!(null)),
+        ("exp", json!([1])),
+        ("exp", json!(-1)),
+        ("exp", json!(1e300)),
+        ("nbf", json!("now")),
+        ("nbf", json!(null)),
+        ("iat", json!("now")),
+        ("iat", json!({})),
+        ("iat", json!(1e300)),
+        ("iss", json!([auth0.url()])),
+        ("aud", json!(7)),
+        ("aud", json!([7])),
+        ("aud", json!({})),
+        ("permissions", json!("read:x")),
+        ("permissions", json!(null)),
+        ("permissions", json!([7])),
+        ("permissions", json!(["read x"])),
+        ("permissions", json!(["r\u{e9}ad"])),
+        ("permissions", json!([""])),
+        ("permissions", json!(["a\r\nX-Auth-Subject: b"])),
+        ("permissions", json!({"read:x": true})),
+    ];
+    for (name, value) in wrong {
+        let token = auth0.sign(&good.clone().claim(name, value.clone()));
+        refused(gate, &format!("{name}: {value}"), &token).await;
+    }
+}
+
+#[tokio::test]
+async fn a_duplicate_claim_is_a_refusal() {
+    let world = World::start().await;
+    let (auth0, gate) = (&world.auth0, &world.gate);
+    let good = auth0.draft("auth0|1", &[]);
+    let claims = good.claims();
+    let inner = claims.trim_start_matches('{');
+    for twice in [
+        r#""sub":"auth0|admin""#,
+        r#""permissions":["access:admin-panel"]"#,
+        r#""exp":4000000000"#,
+    ] {
+        let token = auth0.sign(&good.clone().payload(&format!("{{{twice},{inner}")));
+        refused(gate, twice, &token).await;
+    }
+}
+
+#[tokio::test]
+async fn a_payload_that_is_no_object_of_claims_is_refused() {
+    let world = World::start().await;
+    let good = world.auth0.draft("auth0|1", &[]);
+    for payload in ["", "[]", "null", "{", "\"x\"", "\u{0}", "{} {}"] {
+        let token = world.auth0.sign(&good.clone().payload(payload));
+        refused(&world.gate, payload, &token).await;
+    }
+}
+
+#[tokio::test]
+async fn an_id_token_is_not_an_access_token() {
+    let world = World::start().await;
+    let id = world
+        .auth0
+        .draft("auth0|1", &[])
+        .claim("aud", "spa-client")
+        .claim("nonce", "n-1")
+        .without("permissions");
+    refused(&world.gate, "ID token", &world.auth0.sign(&id)).await;
+}
+
+#[tokio::test]
+async fn an_opaque_or_encrypted_token_is_told_that_the_audience_is_missing() {
+    let world = World::start().await;
+    let said = refused(&world.gate, "opaque", "a1B2c3D4e5F6g7H8i9J0kLmNoPqRsTuV").await;
+    assert!(
+        said.contains("audience") || said.contains("opaque"),
+        "{said}"
+    );
+    // {"alg":"dir","enc":"A256GCM","iss":…} and no encrypted key, as Auth0 makes them without an audience.
+    let jwe = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..c29tZS1pdg.Y2lwaGVydGV4dA.dGFn";
+    let said = refused(&world.gate, "encrypted", jwe).await;
+    assert!(
+        said.contains("audience") || said.contains("encrypted"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_in_disorder_is_refused() {
+    let world = World::start().await;
+    let good = world.auth0.token("auth0|1", &[]);
+    for token in [
+        "a.b",
+        "a.b.c",
+        "..",
+        "a.b.c.d",
+        "é.b.c",
+        &format!("{good}="),
+        &format!("{good}."),
+        &format!(".{good}"),
+    ] {
+        refused(&world.gate, token, token).await;
+    }
+}
+
+#[tokio::test]
+async fn the_scheme_is_bearer_in_any_letter_case_and_no_other() {
+    let world = World::start().await;
+    let token = world.auth0.token("auth0|1", &[]);
+    for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
+        let reply = world
+            .gate
+            .send(
+                "GET",
+                "/me/x",
+                &[("Authorization", &format!("{scheme} {token}"))],
+                "",
+            )
+            .await;
+        assert_eq!(reply.status, 200, "{scheme}");
+    }
+    for value in [
+        "Basic dXNlcjpwYXNz",
+        &format!("Token {token}"),
+        &format!("Bearer{token}"),
+        &token,
+        "Bearer",
+        "Bearer ",
+    ] {
+        let reply = world
+            .gate
+            .send("GET", "/me/x", &[("Authorization", value)], "")
+            .await;
+        assert_eq!(reply.status, 401, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn two_authorization_headers_or_two_schemes_are_refused() {
+    let world = World::start().await;
+    let bearer = format!("Bearer {}", world.auth0.token("auth0|1", &[]));
+    let twice = [
+        ("Authorization", bearer.as_str()),
+        ("Authorization", bearer.as_str()),
+    ];
+    assert_eq!(
+        world.gate.send("GET", "/me/x", &twice, "").await.status,
+        401
+    );
+    let mixed = [
+        ("Authorization", "Basic eDp5"),
+        ("authorization", bearer.as_str()),
+    ];
+    assert_eq!(
+        world.gate.send("GET", "/me/x", &mixed, "").await.status,
+        401
+    );
+    let list = format!("{bearer}, Basic eDp5");
+    assert_eq!(
+        world
+            .gate
+            .send("GET", "/me/x", &[("Authorization", &list)], "")
+            .await
+            .status,
+        401
+    );
+    assert_eq!(world.backend.counts().requests, 0);
+}
+
+#[tokio::test]
+async fn a_token_of_more_than_16_kib_is_refused() {
+    let world = World::start().await;
+    let padded = |size: usize| {
+        world
+            .auth0
+            .sign(&world.auth0.draft("u", &[]).claim("pad", "x".repeat(size)))
+    };
+    let fits = padded(10 * 1024);
+    assert!(fits.len() < 16 * 1024, "{}", fits.len());
+    accepted(&world.gate, "under the limit", &fits).await;
+    let long = padded(13 * 1024);
+    assert!(long.len() > 16 * 1024, "{}", long.len());
+    refused(&world.gate, "over the limit", &long).await;
+}
+
+#[tokio::test]
+async fn a_cached_token_ends_at_exp_plus_leeway() {
+    let world = World::with(|setup| setup.auth0("leeway: 1s")).await;
+    let token = world
+        .auth0
+        .sign(&world.auth0.draft("u", &[]).claim("exp", now() + 1));
+    assert_eq!(world.gate.get_with_token("/me/x", &token).await.status, 200);
+    let mut look = tokio::time::interval(std::time::Duration::from_millis(50));
+    let ended = tokio::time::timeout(crate::support::raw::DEADLINE, async {
+        while world.gate.get_with_token("/me/x", &token).await.status == 200 {
+            look.tick().await;
+        }
+    });
+    ended.await.expect("it ends");
+    let said = description(&world.gate.get_with_token("/me/x", &token).await);
+    assert!(said.contains("expired"), "{said}");
+}
+
+#[tokio::test]
+async fn a_second_look_at_a_token_comes_from_the_cache() {
+    let world = World::start().await;
+    let token = world.auth0.token("u", &[]);
+    for _ in 0..3 {
+        assert_eq!(world.gate.get_with_token("/me/x", &token).await.status, 200);
+    }
+    assert!(
+        world
+            .gate
+            .metric("tollgate_token_cache_hits_total", &[])
+            .await
+            >= 2.0
+    );
+    assert!(
+        world
+            .gate
+            .metric("tollgate_token_cache_misses_total", &[])
+            .await
+            >= 1.0
+    );
+}
+
+#[tokio::test]
+async fn a_token_never_comes_from_the_query_or_the_body() {
+    let world = World::start().await;
+    let token = world.auth0.token("u", &[]);
+    assert_eq!(
+        world
+            .gate
+            .get(&format!("/me/x?access_token={token}"))
+            .await
+            .status,
+        401
+    );
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let reply = world
+        .gate
+        .send_raw(request(
+            "POST",
+            "/me/x",
+            &form,
+            &format!("access_token={token}"),
+        ))
+        .await;
+    assert_eq!(reply.expect("an answer").status, 401);
+}
+
+#[tokio::test]
+async fn a_token_that_the_tenant_sold_is_accepted() {
+    let world = World::start().await;
+    world.auth0.add_user("ann", "auth0|ann", &["read:premium"]);
+    let body =
+        json!({ "grant_type": "password", "username": "ann", "password": "any" }).to_string();
+    let mut wire = crate::support::raw::Wire::connect(world.auth0.address()).await;
+    wire.send(request(
+        "POST",
+        "/oauth/token",
+        &[("Content-Type", "application/json")],
+        &body,
+    ))
+    .await;
+    let sold = wire.reply().await.json();
+    let reply = world
+        .gate
+        .get_with_token(
+            "/premium",
+            sold["access_token"].as_str().unwrap_or_default(),
+        )
+        .await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+}

@@ -1,0 +1,197 @@
+//! A backend that is away, slow or broken.
+
+use std::time::Duration;
+
+use super::errors::assert_error;
+use crate::gate::{World, request};
+use crate::support::backend::Backend;
+use crate::support::backend::scripted::{Scripted, Step};
+use crate::support::net::Reserved;
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+#[tokio::test]
+async fn an_unreachable_upstream_is_a_502() {
+    let nobody = Reserved::any();
+    let url = format!("http://{}", nobody.address());
+    let world = World::with(|setup| setup.upstream_url(&url)).await;
+    assert_error(&world.gate.get("/pub/x").await, 502, "upstream_unreachable");
+    assert_eq!(
+        world.gate.get("/premium").await.status,
+        401,
+        "its own answers go on"
+    );
+}
+
+#[tokio::test]
+async fn a_broken_upstream_is_a_502() {
+    for answer in [
+        "",
+        "nonsense\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nContent-",
+    ] {
+        let backend = Scripted::answering(answer);
+        let world = World::with(|setup| setup.upstream_url(&backend.url())).await;
+        let reply = world.gate.send("POST", "/pub/x", &[], "body").await;
+        assert_eq!(reply.status, 502, "{answer:?}");
+        assert!(reply.json()["detail"].is_string(), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_too_slow_is_a_504() {
+    let world = World::with(|setup| setup.upstream("response_timeout: 300ms")).await;
+    assert_error(&world.gate.get("/pub/hold").await, 504, "upstream_timeout");
+    world
+        .backend
+        .until("the end of it", |counts| counts.aborted >= 1)
+        .await;
+}
+
+#[tokio::test]
+async fn connections_are_pooled() {
+    let world = World::start().await;
+    for _ in 0..5 {
+        assert_eq!(world.gate.get("/pub/x").await.status, 200);
+    }
+    // One for each thread at most.
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    assert!(
+        world.backend.counts().connections <= threads,
+        "{:?}",
+        world.backend.counts()
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_the_backend_ends_is_not_used_again() {
+    let world = World::start().await;
+    for _ in 0..3 {
+        assert_eq!(world.gate.get("/pub/close").await.text(), "bye");
+    }
+    assert_eq!(world.backend.counts().connections, 3);
+}
+
+/// The first connection answers once and then hangs up on the next request; the second one answers.
+fn hangs_up() -> Scripted {
+    Scripted::start(&[
+        &[Step::Answer(OK), Step::Last("")],
+        &[Step::Answer(OK), Step::Answer(OK)],
+    ])
+}
+
+#[tokio::test]
+async fn a_get_on_a_dead_pooled_connection_is_retried_once() {
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        let backend = hangs_up();
+        let world =
+            World::with(|setup| setup.upstream_url(&backend.url()).server("workers: 1")).await;
+        assert_eq!(world.gate.get("/pub/x").await.status, 200);
+        assert_eq!(
+            world.gate.send(method, "/pub/x", &[], "").await.status,
+            200,
+            "{method}"
+        );
+        assert_eq!(backend.received().len(), 3, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_post_on_a_dead_pooled_connection_is_never_retried() {
+    for method in ["POST", "PATCH"] {
+        let backend = hangs_up();
+        let world =
+            World::with(|setup| setup.upstream_url(&backend.url()).server("workers: 1")).await;
+        assert_eq!(world.gate.get("/pub/x").await.status, 200);
+        assert_eq!(
+            world.gate.send(method, "/pub/x", &[], "body").await.status,
+            502,
+            "{method}"
+        );
+        let posts = backend
+            .received()
+            .iter()
+            .filter(|head| head.starts_with(method))
+            .count();
+        assert_eq!(posts, 1, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_happens_once_and_then_it_is_a_502() {
+    let backend = Scripted::start(&[&[Step::Answer(OK), Step::Last("")], &[Step::Last("")]]);
+    let world = World::with(|setup| setup.upstream_url(&backend.url()).server("workers: 1")).await;
+    assert_eq!(world.gate.get("/pub/x").await.status, 200);
+    assert_eq!(world.gate.get("/pub/x").await.status, 502);
+    assert_eq!(backend.received().len(), 3);
+}
+
+#[tokio::test]
+async fn idle_connections_are_dropped_before_the_backend_does_it() {
+    let world = World::with(|setup| setup.upstream("keep_alive: 1s")).await;
+    assert_eq!(world.gate.get("/pub/x").await.status, 200);
+    world
+        .backend
+        .until("the idle connection closed", |counts| counts.closed >= 1)
+        .await;
+}
+
+#[tokio::test]
+async fn a_silent_body_ends_at_the_idle_timeout() {
+    let world = World::with(|setup| setup.upstream("idle_timeout: 500ms")).await;
+    let mut wire = world.gate.wire().await;
+    wire.send(request("GET", "/pub/events", &[], "")).await;
+    assert_eq!(wire.reply_head().await.status, 200);
+    assert!(wire.is_closed().await, "broken off, not ended well");
+    world
+        .backend
+        .until("the end", |counts| counts.aborted >= 1)
+        .await;
+}
+
+#[tokio::test]
+async fn an_http2_upstream_is_spoken_to_by_prior_knowledge() {
+    let backend = Backend::start_h2();
+    let world = World::with(|setup| {
+        setup
+            .upstream_url(&backend.url())
+            .upstream("protocol: http2")
+    })
+    .await;
+    let reply = world
+        .gate
+        .send("POST", "/pub/x?q=1", &[("Connection", "close")], "hello")
+        .await;
+    let echo = reply.json();
+    assert_eq!(echo["version"], "HTTP/2.0");
+    assert_eq!(echo["body"], "hello");
+    assert!(
+        echo["target"]
+            .as_str()
+            .is_some_and(|target| target.ends_with("/pub/x?q=1")),
+        "{echo}"
+    );
+    let streams: Vec<u16> =
+        futures_util::future::join_all((0..20).map(|_| world.gate.get("/pub/x")))
+            .await
+            .iter()
+            .map(|reply| reply.status)
+            .collect();
+    assert_eq!(streams, [200; 20]);
+}
+
+#[tokio::test]
+async fn a_slow_request_does_not_hold_others_up() {
+    let world = World::with(|setup| setup.server("workers: 1")).await;
+    let mut slow = world.gate.wire().await;
+    slow.send(request("GET", "/pub/hold", &[], "")).await;
+    world
+        .backend
+        .until("it", |counts| counts.requests == 1)
+        .await;
+    let quick = tokio::time::timeout(Duration::from_secs(5), world.gate.get("/pub/x")).await;
+    assert_eq!(quick.map(|reply| reply.status), Ok(200));
+    world.backend.release();
+    assert_eq!(slow.reply().await.status, 200);
+}
