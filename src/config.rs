@@ -10,21 +10,23 @@ mod read;
 mod report;
 mod schema;
 mod section;
-mod tests;
+mod test_case;
 mod tree;
 mod values;
 mod watch;
+mod words;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use billing::{
-    Billing, Cancel, Intercepted, Management, PastDue, Plan, Role, Sale, Store, Webhook, intercepted, is_intercepted,
+    Billing, Cancel, Intercepted, Management, PastDue, Plan, Role, Sale, Store, Webhook,
+    intercepted, is_intercepted,
 };
 pub use interpolate::process_env;
 pub use report::{Report, Reported};
 pub use schema::schema;
-pub use tests::{Expect, TestCase};
+pub use test_case::{Expect, TestCase};
 pub use watch::{Stamp, watched_files};
 
 use crate::{auth, gate, proxy, server, telemetry};
@@ -74,7 +76,11 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config,
 /// # Errors
 ///
 /// Everything that is wrong with it.
-pub fn parse(path: &Path, source: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Report> {
+pub fn parse(
+    path: &Path,
+    source: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Report> {
     let mut mistakes = Mistakes::default();
     let config = built(path, source, env, &mut mistakes);
     match config {
@@ -83,7 +89,12 @@ pub fn parse(path: &Path, source: &str, env: &dyn Fn(&str) -> Option<String>) ->
     }
 }
 
-fn built(path: &Path, source: &str, env: interpolate::Env<'_>, mistakes: &mut Mistakes) -> Option<Config> {
+fn built(
+    path: &Path,
+    source: &str,
+    env: interpolate::Env<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Config> {
     let mut tree = tree::parse(source, mistakes)?;
     interpolate::expand(&mut tree, source, env, mistakes);
     let document = raw::Document::read(&tree, mistakes)?;

@@ -7,7 +7,9 @@
 pub mod auth;
 pub mod clock;
 pub mod entitlement;
+pub mod gate;
 pub mod policy;
+pub mod proxy;
 pub mod reply;
 pub mod server;
 pub mod stop;

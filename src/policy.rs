@@ -6,7 +6,7 @@ mod pattern;
 mod principal;
 mod table;
 
-pub use decide::{Credential, Permit, Refusal, decide};
+pub use decide::{Credential, Permit, Refusal, decide, decide_preflight};
 pub use path::{NormalPath, PathError, PathRules, Semicolons};
 pub use pattern::{Pattern, PatternError};
 pub use principal::{Permissions, Principal};

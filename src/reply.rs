@@ -57,6 +57,14 @@ impl Problem {
     /// The answer to the request `request_id` for `path`, at `seconds` since the Unix epoch.
     #[must_use]
     pub fn into_response(self, path: &str, request_id: &str, seconds: i64) -> Response<Full<Bytes>> {
+        let mut response = json_response(self.status, self.to_json(path, request_id, seconds));
+        response.headers_mut().extend(self.headers);
+        response
+    }
+
+    /// The body of that answer.
+    #[must_use]
+    pub fn to_json(&self, path: &str, request_id: &str, seconds: i64) -> Vec<u8> {
         let envelope = Envelope {
             error: &self.detail,
             detail: &self.detail,
@@ -69,16 +77,21 @@ impl Problem {
             scope: self.scope.as_deref(),
             upgrade: &self.upgrade,
         };
-        let mut response = json(self.status, &envelope);
-        response.headers_mut().extend(self.headers);
-        response
+        serialise(&envelope)
     }
 }
 
 /// A JSON answer that no cache may keep.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Full<Bytes>> {
+    json_response(status, serialise(body))
+}
+
+fn serialise(body: &impl Serialize) -> Vec<u8> {
     // Our own shapes are maps with text keys, which always serialise.
-    let body = serde_json::to_vec(body).unwrap_or_default();
+    serde_json::to_vec(body).unwrap_or_default()
+}
+
+fn json_response(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,11 +1,12 @@
 //! How the story is printed.
 
-use std::io::{IsTerminal as _, Write as _, stdout};
+use std::io::{IsTerminal as _, Stdout, Write as _, stdout};
 
 use crate::support::raw::Reply;
 
 /// Standard output, and whether every answer was the expected one.
 pub(crate) struct Page {
+    out: Stdout,
     colour: bool,
     chapter: u32,
     wrong: u32,
@@ -15,6 +16,7 @@ impl Page {
     /// An empty page.
     pub(crate) fn new() -> Self {
         Self {
+            out: stdout(),
             colour: stdout().is_terminal(),
             chapter: 0,
             wrong: 0,
@@ -29,7 +31,7 @@ impl Page {
     /// Prints one line.
     pub(crate) fn line(&mut self, text: &str) {
         // Who reads the demo through a pipe may close it early.
-        let _ = writeln!(stdout(), "{text}");
+        let _ = writeln!(self.out, "{text}");
     }
 
     /// Begins a new part.

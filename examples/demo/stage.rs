@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tollgate::stop::Stop;
 
 use crate::support::auth0::{AUDIENCE, Auth0};
 use crate::support::backend::Backend;
@@ -25,7 +25,7 @@ pub(crate) struct Stage {
     /// Where Tollgate listens.
     pub(crate) gate: SocketAddr,
     admin: SocketAddr,
-    stop: CancellationToken,
+    stop: Stop,
     running: JoinHandle<anyhow::Result<()>>,
 }
 
@@ -41,7 +41,7 @@ impl Stage {
         );
         let (gate, admin) = (Reserved::any().address(), Reserved::any().address());
         let config = load(&yaml(&auth0, &backend, gate, admin))?;
-        let stop = CancellationToken::new();
+        let stop = Stop::new();
         let tollgate = tollgate::app::run(config, stop.clone());
         let running =
             TaskTracker::new().spawn(async move { tollgate.await.map_err(anyhow::Error::from) });
@@ -59,7 +59,7 @@ impl Stage {
 
     /// Stops Tollgate as SIGTERM would.
     pub(crate) async fn clear(self) -> anyhow::Result<()> {
-        self.stop.cancel();
+        self.stop.drain();
         self.running.await?
     }
 

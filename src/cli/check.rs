@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::explain::verdict::{Verdict, verdict};
 use crate::config::{self, Config, Expect, Report, Reported, TestCase, intercepted};
-use crate::policy::{Credential, Permissions, Principal, Route};
+use crate::policy::{Credential, Permissions, Principal, Requirement, Route};
 
 /// Checks the file at `path`: 0 good, 1 a test failed, 2 the config has mistakes.
 ///
@@ -19,7 +19,11 @@ use crate::policy::{Credential, Permissions, Principal, Route};
 pub(crate) fn run(path: &Path, json: bool, out: &mut dyn Write) -> io::Result<u8> {
     match config::load(path, &config::process_env) {
         Ok(config) => {
-            let tests: Vec<Outcome> = config.tests.iter().map(|test| outcome(&config, test)).collect();
+            let tests: Vec<Outcome> = config
+                .tests
+                .iter()
+                .map(|test| outcome(&config, test))
+                .collect();
             if json {
                 print_json(&config, &tests, out)?;
             } else {
@@ -40,7 +44,15 @@ pub(super) fn report_mistakes(report: &Report, json: bool, out: &mut dyn Write) 
     if !json {
         return writeln!(out, "{report}");
     }
-    print_as_json(&Answer { ok: false, errors: report.mistakes(), routes: Vec::new(), tests: &[] }, out)
+    print_as_json(
+        &Answer {
+            ok: false,
+            errors: report.mistakes(),
+            routes: Vec::new(),
+            tests: &[],
+        },
+        out,
+    )
 }
 
 /// What `--json` prints.
@@ -111,19 +123,16 @@ fn route_lines(config: &Config) -> Vec<RouteLine> {
         requirement: route.requirement.to_string(),
         line: Some(*line),
     };
-    let mut lines: Vec<_> = config.gate.table.routes().iter().zip(&config.route_lines).map(written).collect();
+    let mut lines: Vec<_> = config
+        .gate
+        .table
+        .routes()
+        .iter()
+        .zip(&config.route_lines)
+        .map(written)
+        .collect();
     if config.gate.billing {
-        lines.extend(intercepted().into_iter().map(|own| RouteLine {
-            path: own.path.to_owned(),
-            methods: own.method.to_string(),
-            requirement: match own.requirement {
-                Some(requirement) => format!("{requirement} (Tollgate itself)"),
-                None => "Stripe's signature (Tollgate itself)".to_owned(),
-            },
-            line: None,
-        }));
-        let rest = ("/stripe/{*rest}", "*", "404 (Tollgate itself)");
-        lines.push(RouteLine { path: rest.0.into(), methods: rest.1.into(), requirement: rest.2.into(), line: None });
+        lines.extend(own_lines());
     }
     lines.push(RouteLine {
         path: "any other path".to_owned(),
@@ -134,14 +143,49 @@ fn route_lines(config: &Config) -> Vec<RouteLine> {
     lines
 }
 
+/// The paths that Tollgate answers itself.
+fn own_lines() -> Vec<RouteLine> {
+    let line = |path: &str, methods: String, needs: String| RouteLine {
+        path: path.to_owned(),
+        methods,
+        requirement: format!("{needs} (Tollgate itself)"),
+        line: None,
+    };
+    let needs = |requirement: Option<Requirement>| match requirement {
+        Some(requirement) => requirement.to_string(),
+        None => "Stripe's signature".to_owned(),
+    };
+    let mut lines: Vec<_> = intercepted()
+        .into_iter()
+        .map(|own| line(own.path, own.method.to_string(), needs(own.requirement)))
+        .collect();
+    lines.push(line("/stripe/{*rest}", "*".to_owned(), "404".to_owned()));
+    lines
+}
+
 fn print_table(config: &Config, out: &mut dyn Write) -> io::Result<()> {
-    let head = RouteLine { path: "PATH".into(), methods: "METHODS".into(), requirement: "NEEDS".into(), line: None };
+    let head = RouteLine {
+        path: "PATH".into(),
+        methods: "METHODS".into(),
+        requirement: "NEEDS".into(),
+        line: None,
+    };
     let mut lines = vec![head];
     lines.extend(route_lines(config));
-    let width = |text: fn(&RouteLine) -> &str| lines.iter().map(|line| text(line).chars().count()).max().unwrap_or(0);
+    let width = |text: fn(&RouteLine) -> &str| {
+        lines
+            .iter()
+            .map(|line| text(line).chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let (paths, methods) = (width(|line| &line.path), width(|line| &line.methods));
     for line in &lines {
-        writeln!(out, "{:paths$}  {:methods$}  {}", line.path, line.methods, line.requirement)?;
+        writeln!(
+            out,
+            "{:paths$}  {:methods$}  {}",
+            line.path, line.methods, line.requirement
+        )?;
     }
     writeln!(out)
 }
@@ -149,7 +193,14 @@ fn print_table(config: &Config, out: &mut dyn Write) -> io::Result<()> {
 fn print_tests(path: &Path, tests: &[Outcome], out: &mut dyn Write) -> io::Result<()> {
     let failed: Vec<_> = tests.iter().filter(|test| !test.pass).collect();
     for test in &failed {
-        let Outcome { line, request, expected, found, why, .. } = test;
+        let Outcome {
+            line,
+            request,
+            expected,
+            found,
+            why,
+            ..
+        } = test;
         writeln!(out, "FAIL {}:{line}: {request}", path.display())?;
         writeln!(out, "     expected {expected}, found {found}: {why}")?;
     }
@@ -165,7 +216,15 @@ fn print_tests(path: &Path, tests: &[Outcome], out: &mut dyn Write) -> io::Resul
 
 fn print_json(config: &Config, tests: &[Outcome], out: &mut dyn Write) -> io::Result<()> {
     let ok = tests.iter().all(|test| test.pass);
-    print_as_json(&Answer { ok, errors: &[], routes: route_lines(config), tests }, out)
+    print_as_json(
+        &Answer {
+            ok,
+            errors: &[],
+            routes: route_lines(config),
+            tests,
+        },
+        out,
+    )
 }
 
 /// Prints `value` as one JSON document.
@@ -199,7 +258,12 @@ tests:
         std::fs::write(file.path(), text).unwrap();
         let mut out = Vec::new();
         let status = run(file.path(), json, &mut out).unwrap();
-        (status, String::from_utf8(out).unwrap().replace(&*file.path().to_string_lossy(), "FILE"))
+        (
+            status,
+            String::from_utf8(out)
+                .unwrap()
+                .replace(&*file.path().to_string_lossy(), "FILE"),
+        )
     }
 
     #[test]
@@ -218,7 +282,13 @@ FILE: the config is valid; PASS, all 7 tests
 
     #[test]
     fn a_test_that_fails_is_shown_with_its_line_and_the_reason_and_gives_status_1() {
-        let (status, text) = check(&FILE.replace("permissions: [a], expect: allow", "permissions: [b], expect: allow"), false);
+        let (status, text) = check(
+            &FILE.replace(
+                "permissions: [a], expect: allow",
+                "permissions: [b], expect: allow",
+            ),
+            false,
+        );
         assert_eq!(status, 1);
         assert!(text.contains("FAIL FILE:11: GET /a/b with permissions: [b]\n     expected allow, found 403: the token lacks a\n"), "{text}");
         assert!(text.ends_with("FAIL, 1 of 7 tests\n"), "{text}");
@@ -235,9 +305,15 @@ FILE: the config is valid; PASS, all 7 tests
     fn json_says_the_same() {
         let (status, text) = check(FILE, true);
         let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((status, &answer["ok"], &answer["routes"][1]["line"]), (0, &true.into(), &6.into()));
+        assert_eq!(
+            (status, &answer["ok"], &answer["routes"][1]["line"]),
+            (0, &true.into(), &6.into())
+        );
         let (status, text) = check("upstream: 1\n", true);
         let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((status, &answer["ok"], &answer["errors"][0]["line"]), (2, &false.into(), &1.into()));
+        assert_eq!(
+            (status, &answer["ok"], &answer["errors"][0]["line"]),
+            (2, &false.into(), &1.into())
+        );
     }
 }

@@ -30,7 +30,14 @@ pub(crate) enum Who {
 /// # Errors
 ///
 /// When `out` cannot be written to.
-pub(crate) fn run(path: &Path, method: &str, target: &str, who: &Who, json: bool, out: &mut dyn Write) -> io::Result<u8> {
+pub(crate) fn run(
+    path: &Path,
+    method: &str,
+    target: &str,
+    who: &Who,
+    json: bool,
+    out: &mut dyn Write,
+) -> io::Result<u8> {
     let config = match config::load(path, &config::process_env) {
         Ok(config) => config,
         Err(report) => {
@@ -38,7 +45,8 @@ pub(crate) fn run(path: &Path, method: &str, target: &str, who: &Who, json: bool
             return Ok(2);
         }
     };
-    let question = parse_method(method).and_then(|method| Ok((method, credential_of(&config, who)?)));
+    let question =
+        parse_method(method).and_then(|method| Ok((method, credential_of(&config, who)?)));
     let (method, (credential, token)) = match question {
         Ok(question) => question,
         Err(message) if json => {
@@ -63,7 +71,8 @@ pub(crate) fn run(path: &Path, method: &str, target: &str, who: &Who, json: bool
 
 fn parse_method(method: &str) -> Result<Method, String> {
     let upper = method.to_ascii_uppercase();
-    Method::from_bytes(upper.as_bytes()).map_err(|_| format!("`{method}` is no method: write GET, POST, …"))
+    Method::from_bytes(upper.as_bytes())
+        .map_err(|_| format!("`{method}` is no method: write GET, POST, …"))
 }
 
 /// The credential, and what to say about it.
@@ -72,9 +81,14 @@ fn credential_of(config: &Config, who: &Who) -> Result<(Credential<String>, Stri
         Who::Anonymous => Ok((Credential::None, "none".to_owned())),
         Who::Permissions(names) => {
             if let Some(name) = names.iter().find(|name| !is_permission(name)) {
-                return Err(format!("`{name}` is no permission: write visible ASCII without spaces, commas between"));
+                return Err(format!(
+                    "`{name}` is no permission: write visible ASCII without spaces, commas between"
+                ));
             }
-            Ok((credential(names), format!("made up, holds [{}]", names.join(", "))))
+            Ok((
+                credential(names),
+                format!("made up, holds [{}]", names.join(", ")),
+            ))
         }
         Who::Token(unverified_token) => token::verify(config, unverified_token),
     }
@@ -107,19 +121,35 @@ impl Explanation {
     fn new(config: &Config, request: String, token: String, verdict: Verdict) -> Self {
         let (route, line) = match verdict.matched {
             Matched::Nothing => ("none: the path is refused before routing".to_owned(), None),
-            Matched::Tollgate => ("Tollgate itself, since the file has a `stripe` section".to_owned(), None),
+            Matched::Tollgate => (
+                "Tollgate itself, since the file has a `stripe` section".to_owned(),
+                None,
+            ),
             Matched::Route(index) => {
-                let pattern = config.gate.table.routes().get(index).map(|route| route.pattern.to_string());
-                (pattern.unwrap_or_default(), config.route_lines.get(index).copied())
+                let pattern = config
+                    .gate
+                    .table
+                    .routes()
+                    .get(index)
+                    .map(|route| route.pattern.to_string());
+                (
+                    pattern.unwrap_or_default(),
+                    config.route_lines.get(index).copied(),
+                )
             }
-            Matched::Default => (format!("none; `default: {}`", config.gate.table.fallback()), None),
+            Matched::Default => (
+                format!("none; `default: {}`", config.gate.table.fallback()),
+                None,
+            ),
         };
         Self {
             request,
             path: verdict.path,
             route,
             line,
-            requirement: verdict.requirement.map(|requirement| requirement.to_string()),
+            requirement: verdict
+                .requirement
+                .map(|requirement| requirement.to_string()),
             token,
             missing: verdict.missing,
             upgrade: verdict.upgrade,
@@ -147,7 +177,10 @@ impl Explanation {
             line("missing", &self.missing.join(", "))?;
         }
         if !self.upgrade.is_empty() {
-            line("sold by", &format!("the plan {}", self.upgrade.join(" or ")))?;
+            line(
+                "sold by",
+                &format!("the plan {}", self.upgrade.join(" or ")),
+            )?;
         }
         match self.status {
             None => writeln!(out, "ALLOW: {}", self.why),
@@ -174,8 +207,12 @@ routes:
 ";
 
     fn explain(method: &str, target: &str, who: &Who) -> (u8, String) {
+        explain_in(FILE, method, target, who)
+    }
+
+    fn explain_in(text: &str, method: &str, target: &str, who: &Who) -> (u8, String) {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), FILE).unwrap();
+        std::fs::write(file.path(), text).unwrap();
         let mut out = Vec::new();
         let status = run(file.path(), method, target, who, false, &mut out).unwrap();
         (status, String::from_utf8(out).unwrap())
@@ -183,7 +220,11 @@ routes:
 
     #[test]
     fn a_refusal_names_path_route_requirement_token_and_what_is_missing() {
-        let (status, text) = explain("get", "/api/%72eports/7?x=1", &Who::Permissions(vec!["basic".into()]));
+        let (status, text) = explain(
+            "get",
+            "/api/%72eports/7?x=1",
+            &Who::Permissions(vec!["basic".into()]),
+        );
         let expected = "\
 GET /api/%72eports/7?x=1
   path     /reports/7
@@ -199,19 +240,42 @@ DENY 403: the token lacks premium
 
     #[test]
     fn a_permit_has_status_0() {
-        let (status, text) = explain("GET", "/reports/7", &Who::Permissions(vec!["premium".into()]));
+        let (status, text) = explain(
+            "GET",
+            "/reports/7",
+            &Who::Permissions(vec!["premium".into()]),
+        );
         assert_eq!(status, 0);
-        assert!(text.ends_with("ALLOW: forwarded as a signed-in user\n"), "{text}");
+        assert!(
+            text.ends_with("ALLOW: forwarded as a signed-in user\n"),
+            "{text}"
+        );
         assert_eq!(explain("GET", "/", &Who::Anonymous).0, 0);
     }
 
     #[test]
     fn methods_defaults_and_bad_paths_are_explained() {
         for (method, target, end) in [
-            ("PUT", "/reports/7", "DENY 405: the route names the path, but only for GET, HEAD\n"),
-            ("GET", "/reports", "DENY 403: no route names this path, and the default is to deny\n"),
-            ("GET", "/a%2fb", "DENY 400: The path has an encoded slash or backslash\n"),
-            ("GET", "/reports/7", "DENY 401: a token is needed, and there is none\n"),
+            (
+                "PUT",
+                "/reports/7",
+                "DENY 405: the route names the path, but only for GET, HEAD\n",
+            ),
+            (
+                "GET",
+                "/reports",
+                "DENY 403: no route names this path, and the default is to deny\n",
+            ),
+            (
+                "GET",
+                "/a%2fb",
+                "DENY 400: The path has an encoded slash or backslash\n",
+            ),
+            (
+                "GET",
+                "/reports/7",
+                "DENY 401: a token is needed, and there is none\n",
+            ),
         ] {
             let (status, text) = explain(method, target, &Who::Anonymous);
             assert_eq!(status, 1);
@@ -220,8 +284,78 @@ DENY 403: the token lacks premium
     }
 
     #[test]
+    fn intercepted_paths_are_tollgates_own_in_every_spelling() {
+        let stripe = "
+stripe: { secret_key: sk_test_a, publishable_key: pk_test_a, webhook: { secrets: whsec_a }, frontend_url: 'http://f' }
+store: { url: 'sqlite://t.db' }
+";
+        let management = "audience: a, management: { client_id: c, client_secret: s }";
+        let text = format!("{}{stripe}", FILE.replace("audience: a", management));
+        let user = Who::Permissions(vec![]);
+        for (method, target, who, end) in [
+            (
+                "GET",
+                "/stripe/config",
+                &Who::Anonymous,
+                "ALLOW: Tollgate answers it itself\n",
+            ),
+            (
+                "POST",
+                "/api/Stripe/Webhook/",
+                &Who::Anonymous,
+                "if Stripe's signature verifies\n",
+            ),
+            (
+                "GET",
+                "/stripe/webhook",
+                &user,
+                "DENY 405: this endpoint takes POST alone\n",
+            ),
+            (
+                "GET",
+                "/stripe/debug",
+                &user,
+                "forwards none below /stripe/\n",
+            ),
+            (
+                "GET",
+                "/auth/premium-status",
+                &Who::Anonymous,
+                "DENY 401: a token is needed, and there is none\n",
+            ),
+            (
+                "GET",
+                "/admin/premium-users",
+                &user,
+                "DENY 403: the token lacks access:admin-panel\n",
+            ),
+        ] {
+            let (_, shown) = explain_in(&text, method, target, who);
+            assert!(
+                shown.contains("Tollgate itself") && shown.ends_with(end),
+                "{shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_verified_for_want_of_keys_has_status_2() {
+        let dead = "url: 'http://127.0.0.1:1/', jwks: { timeout: 50ms }";
+        let text = FILE.replace("domain: t.auth0.com", dead);
+        let (status, shown) = explain_in(&text, "GET", "/", &Who::Token("Bearer a.b.c".into()));
+        assert_eq!(status, 2);
+        assert!(
+            shown.starts_with("no keys from http://127.0.0.1:1/.well-known/jwks.json"),
+            "{shown}"
+        );
+    }
+
+    #[test]
     fn a_question_that_makes_no_sense_has_status_2() {
         assert_eq!(explain("G ET", "/", &Who::Anonymous).0, 2);
-        assert_eq!(explain("GET", "/", &Who::Permissions(vec!["a b".into()])).0, 2);
+        assert_eq!(
+            explain("GET", "/", &Who::Permissions(vec!["a b".into()])).0,
+            2
+        );
     }
 }

@@ -19,6 +19,9 @@ mod tests {
         let mut out = Vec::new();
         assert_eq!(super::run(&mut out).unwrap(), 0);
         let schema: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+        assert_eq!(
+            schema["$schema"],
+            "https://json-schema.org/draft/2020-12/schema"
+        );
     }
 }

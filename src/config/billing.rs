@@ -137,7 +137,11 @@ pub struct Intercepted {
 /// The intercepted paths; everything else under `/stripe/` is a 404.
 #[must_use]
 pub fn intercepted() -> Vec<Intercepted> {
-    let entry = |method, path, requirement| Intercepted { path, method, requirement };
+    let entry = |method, path, requirement| Intercepted {
+        path,
+        method,
+        requirement,
+    };
     let user = || Some(Requirement::Authenticated);
     let admin = Some(Requirement::AllOf(vec!["access:admin-panel".to_owned()]));
     vec![
@@ -158,5 +162,8 @@ pub fn intercepted() -> Vec<Intercepted> {
 pub fn is_intercepted(path: &str) -> bool {
     let path = path.to_lowercase();
     let path = path.trim_end_matches('/');
-    matches!(path, "/stripe" | "/auth/premium-status" | "/admin/premium-users") || path.starts_with("/stripe/")
+    matches!(
+        path,
+        "/stripe" | "/auth/premium-status" | "/admin/premium-users"
+    ) || path.starts_with("/stripe/")
 }

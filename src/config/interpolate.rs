@@ -16,7 +16,10 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// A variable of this process.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 pub fn process_env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -24,16 +27,29 @@ pub fn process_env(name: &str) -> Option<String> {
 /// Replaces every `${…}` below `node`; where that fails the value becomes invalid, and the mistake is reported.
 pub(crate) fn expand(node: &mut Node, source: &str, env: Env<'_>, mistakes: &mut Mistakes) {
     match &mut node.value {
-        Value::List(items) => items.iter_mut().for_each(|item| expand(item, source, env, mistakes)),
-        Value::Map(entries) => entries.iter_mut().for_each(|entry| expand(&mut entry.node, source, env, mistakes)),
+        Value::List(items) => items
+            .iter_mut()
+            .for_each(|item| expand(item, source, env, mistakes)),
+        Value::Map(entries) => entries
+            .iter_mut()
+            .for_each(|entry| expand(&mut entry.node, source, env, mistakes)),
         Value::Text(text) if text.text.contains('$') => {
-            let scalar = Scalar { place: node.place, source, env };
+            let scalar = Scalar {
+                place: node.place,
+                source,
+                env,
+            };
             node.value = match scalar.expanded(&text.text, mistakes) {
                 Some(text) => Value::Text(text),
                 None => Value::Invalid,
             };
         }
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::Invalid => {}
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::Invalid => {}
     }
 }
 
@@ -58,7 +74,9 @@ impl Scalar<'_> {
             } else if let Some(after) = rest.strip_prefix('{') {
                 let Some(end) = after.find('}') else {
                     let message = "this `${` has no closing `}`";
-                    return mistakes.none(Mistake::new(self.place, message).help("write `$$` for a plain `$`"));
+                    return mistakes.none(
+                        Mistake::new(self.place, message).help("write `$$` for a plain `$`"),
+                    );
                 };
                 match self.value(&after[..end]) {
                     Ok(value) => out.push_str(&value),
@@ -74,7 +92,10 @@ impl Scalar<'_> {
         }
         out.push_str(rest);
         let replaced = text.starts_with("${") && text.find('}') == Some(text.len() - 1);
-        valid.then_some(Text { text: out, replaced })
+        valid.then_some(Text {
+            text: out,
+            replaced,
+        })
     }
 
     /// What `${inner}` stands for.
@@ -91,22 +112,31 @@ impl Scalar<'_> {
             None => (inner, None),
         };
         if !is_name(name) || inner.contains('$') {
-            let help = "write `${NAME}`, `${NAME:-default}`, `${file:/path}`, or `$$` for a plain `$`";
-            return Err(Mistake::new(place, format!("`${{{inner}}}` names no variable")).help(help));
+            let help =
+                "write `${NAME}`, `${NAME:-default}`, `${file:/path}`, or `$$` for a plain `$`";
+            return Err(
+                Mistake::new(place, format!("`${{{inner}}}` names no variable")).help(help),
+            );
         }
         match ((self.env)(name), default) {
             // As in the shell, an empty variable counts as unset beside a default, and as set without one.
             (Some(value), None) => Ok(value),
             (Some(value), Some(_)) if !value.is_empty() => Ok(value),
             (_, Some(default)) => Ok(default.to_owned()),
-            (None, None) => Err(Mistake::new(place, format!("the environment variable `{name}` is not set"))
-                .help(format!("set it, or give a default: `${{{name}:-default}}`"))),
+            (None, None) => Err(Mistake::new(
+                place,
+                format!("the environment variable `{name}` is not set"),
+            )
+            .help(format!("set it, or give a default: `${{{name}:-default}}`"))),
         }
     }
 
     /// Where `${inner}` stands in the file; the scalar's own place where it is written with escapes.
     fn place_of(&self, inner: &str) -> Place {
-        let scalar = self.source.get(self.place.start..self.place.end).unwrap_or_default();
+        let scalar = self
+            .source
+            .get(self.place.start..self.place.end)
+            .unwrap_or_default();
         let written = format!("${{{inner}}}");
         match scalar.find(&written) {
             Some(at) if !scalar[..at].contains('\n') => Place {
@@ -129,7 +159,10 @@ fn is_name(name: &str) -> bool {
 fn read_file(path: &str) -> Result<String, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut text = String::new();
-    let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    let read = file
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| error.to_string())?;
     if read as u64 > MAX_FILE_BYTES {
         return Err("it is larger than 1 MiB".to_owned());
     }
@@ -155,14 +188,16 @@ mod tests {
         let mut mistakes = Mistakes::default();
         let mut node = tree::parse(source, &mut mistakes).unwrap();
         expand(&mut node, source, &env, &mut mistakes);
-        let Value::Map(entries) = &node.value else { panic!("a map") };
-        match &entries[0].node.value {
-            Value::Text(text) => Ok(text.text.clone()),
-            _ => {
-                let report = mistakes.into_report("f".as_ref(), source);
-                Err(report.mistakes().iter().map(|m| (m.line, m.column, m.message.clone())).collect())
-            }
+        let entries = node.value.as_map().unwrap();
+        if let Some(text) = entries[0].node.value.as_text() {
+            return Ok(text.to_owned());
         }
+        let report = mistakes.into_report("f".as_ref(), source);
+        Err(report
+            .mistakes()
+            .iter()
+            .map(|m| (m.line, m.column, m.message.clone()))
+            .collect())
     }
 
     #[test]
@@ -171,14 +206,20 @@ mod tests {
         std::fs::write(file.path(), "from a file\n").unwrap();
         for (written, value) in [
             ("a: ${HOST}", "example.com"),
-            ("a: \"https://${HOST}/${HOST}\"", "https://example.com/example.com"),
+            (
+                "a: \"https://${HOST}/${HOST}\"",
+                "https://example.com/example.com",
+            ),
             ("a: ${NONE:-x}", "x"),
             ("a: ${NONE:-}", ""),
             ("a: ${EMPTY:-x}", "x"),
             ("a: ${EMPTY}", ""),
             ("a: $$HOST $5 $${HOST}", "$HOST $5 ${HOST}"),
             ("a: ${YAML}", "[a, b]: {c"),
-            (&format!("a: ${{file:{}}}", file.path().display()), "from a file"),
+            (
+                &format!("a: ${{file:{}}}", file.path().display()),
+                "from a file",
+            ),
         ] {
             assert_eq!(expanded(written), Ok(value.to_owned()), "{written}");
         }
@@ -191,14 +232,25 @@ mod tests {
             mistakes,
             [
                 (1, 5, "the environment variable `ONE` is not set".to_owned()),
-                (1, 11, "the environment variable `TWO` is not set".to_owned()),
+                (
+                    1,
+                    11,
+                    "the environment variable `TWO` is not set".to_owned()
+                ),
             ]
         );
     }
 
     #[test]
     fn what_is_no_interpolation_says_how_to_write_one() {
-        for written in ["a: ${", "a: x${HOST", "a: ${}", "a: ${A B}", "a: ${A:-${B}}", "a: ${file:/no/such/file}"] {
+        for written in [
+            "a: ${",
+            "a: x${HOST",
+            "a: ${}",
+            "a: ${A B}",
+            "a: ${A:-${B}}",
+            "a: ${file:/no/such/file}",
+        ] {
             assert!(expanded(&format!("{written}\n")).is_err(), "{written}");
         }
     }

@@ -6,7 +6,8 @@ use std::ops::Deref;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::report::{Mistake, Mistakes};
-use super::tree::{Node, Place, Text, Value};
+use super::tree::{Node, Place, Value};
+use super::words::shortened;
 
 /// A value as it is written in the file.
 pub(crate) trait Read: Sized {
@@ -35,7 +36,10 @@ impl<T> Deref for At<T> {
 impl<T: Read> At<T> {
     pub(crate) fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
         let value = T::read(node, mistakes)?;
-        Some(Self { value, place: node.place })
+        Some(Self {
+            value,
+            place: node.place,
+        })
     }
 }
 
@@ -49,6 +53,10 @@ pub(crate) enum Field<T> {
     /// It has this value.
     Given(At<T>),
 }
+
+/// Something is wrong; what it is has been reported.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Invalid;
 
 impl<T> Field<T> {
     /// The value with its place, where there is a valid one.
@@ -64,6 +72,18 @@ impl<T> Field<T> {
         self.get().map(|at| at.place)
     }
 
+    /// What `build` makes of the value of a key that may be absent; it answers `None` when something is wrong.
+    pub(crate) fn built<U>(
+        &self,
+        build: impl FnOnce(&At<T>) -> Option<U>,
+    ) -> Result<Option<U>, Invalid> {
+        match self {
+            Self::Given(at) => build(at).map(Some).ok_or(Invalid),
+            Self::Absent => Ok(None),
+            Self::Invalid => Err(Invalid),
+        }
+    }
+
     /// Whether the key is not in the file; an invalid value is not absent.
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
@@ -76,13 +96,9 @@ impl<T: Clone> Field<T> {
         self.get().map(|at| at.value.clone())
     }
 
-    /// A key that may be absent: the outer `None` stands for an invalid value alone.
-    pub(crate) fn optional(&self) -> Option<Option<T>> {
-        match self {
-            Self::Given(at) => Some(Some(at.value.clone())),
-            Self::Absent => Some(None),
-            Self::Invalid => None,
-        }
+    /// The value of a key that may be absent.
+    pub(crate) fn optional(&self) -> Result<Option<T>, Invalid> {
+        self.built(|at| Some(at.value.clone()))
     }
 }
 
@@ -111,7 +127,7 @@ impl<T: Form> Read for T {
             node.mask(mistakes);
         }
         let (text, right_kind) = match &node.value {
-            Value::Text(Text { text, .. }) => (text.clone(), true),
+            Value::Text(text) => (text.text.clone(), true),
             Value::Int(number) => (number.to_string(), T::NUMBER),
             Value::Float(number) => (number.to_string(), false),
             Value::Bool(value) => (value.to_string(), false),
@@ -124,8 +140,13 @@ impl<T: Form> Read for T {
             Ok(_) => format!("put it in quotes: a plain one is {}", node.value.kind()),
             Err(help) => help,
         };
-        let found = if T::SECRET { String::new() } else { format!(", found `{}`", quoted(&text, node, mistakes)) };
-        mistakes.none(Mistake::new(node.place, format!("expected {}{found}", T::EXPECTED)).help(help))
+        let found = if T::SECRET {
+            String::new()
+        } else {
+            format!(", found `{}`", quoted(&text, node, mistakes))
+        };
+        mistakes
+            .none(Mistake::new(node.place, format!("expected {}{found}", T::EXPECTED)).help(help))
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
@@ -149,7 +170,9 @@ impl<T: Read + Default + PartialEq> Read for Positive<T> {
     fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
         let value = T::read(node, mistakes)?;
         if value == T::default() {
-            return mistakes.none(Mistake::new(node.place, "this must be more than 0").help("write a larger value"));
+            return mistakes.none(
+                Mistake::new(node.place, "this must be more than 0").help("write a larger value"),
+            );
         }
         Some(Self(value))
     }
@@ -181,7 +204,10 @@ impl<T> List<T> {
     where
         T: Read,
     {
-        let items: Vec<_> = nodes.iter().filter_map(|node| At::read(node, mistakes)).collect();
+        let items: Vec<_> = nodes
+            .iter()
+            .filter_map(|node| At::read(node, mistakes))
+            .collect();
         let complete = items.len() == nodes.len();
         Self { items, complete }
     }
@@ -189,9 +215,9 @@ impl<T> List<T> {
 
 impl<T: Read> Read for List<T> {
     fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
-        match &node.value {
-            Value::List(nodes) => Some(Self::of(nodes, mistakes)),
-            _ => wrong_kind(node, "a list such as `[a, b]`", mistakes),
+        match node.value.as_list() {
+            Some(nodes) => Some(Self::of(nodes, mistakes)),
+            None => wrong_kind(node, "a list such as `[a, b]`", mistakes),
         }
     }
 
@@ -206,12 +232,16 @@ pub(crate) struct OneOrMany<T>(pub(crate) List<T>);
 
 impl<T: Read> Read for OneOrMany<T> {
     fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
-        match &node.value {
-            Value::List(nodes) if nodes.is_empty() => {
-                mistakes.none(Mistake::new(node.place, "this list is empty").help("name one at least, or take the key away"))
-            }
-            Value::List(nodes) => Some(Self(List::of(nodes, mistakes))),
-            _ => Some(Self(List { items: vec![At::read(node, mistakes)?], complete: true })),
+        match node.value.as_list() {
+            Some([]) => mistakes.none(
+                Mistake::new(node.place, "this list is empty")
+                    .help("name one at least, or take the key away"),
+            ),
+            Some(nodes) => Some(Self(List::of(nodes, mistakes))),
+            None => Some(Self(List {
+                items: vec![At::read(node, mistakes)?],
+                complete: true,
+            })),
         }
     }
 
@@ -227,11 +257,14 @@ pub(crate) struct Named<T>(pub(crate) Vec<(At<String>, Option<T>)>);
 
 impl<T: Read> Read for Named<T> {
     fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
-        let Value::Map(entries) = &node.value else {
+        let Some(entries) = node.value.as_map() else {
             return wrong_kind(node, "a section of keys", mistakes);
         };
         let named = entries.iter().map(|entry| {
-            let name = At { value: entry.key.clone(), place: entry.key_place };
+            let name = At {
+                value: entry.key.clone(),
+                place: entry.key_place,
+            };
             (name, T::read(&entry.node, mistakes))
         });
         Some(Self(named.collect()))
@@ -244,10 +277,12 @@ impl<T: Read> Read for Named<T> {
 
 impl Read for bool {
     fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
-        match &node.value {
-            Value::Bool(value) => Some(*value),
-            Value::Text(Text { text, replaced: true }) if text == "true" => Some(true),
-            Value::Text(Text { text, replaced: true }) if text == "false" => Some(false),
+        if let Value::Bool(value) = node.value {
+            return Some(value);
+        }
+        match node.value.as_replaced() {
+            Some("true") => Some(true),
+            Some("false") => Some(false),
             _ => wrong_kind(node, "`true` or `false`", mistakes),
         }
     }
@@ -259,11 +294,12 @@ impl Read for bool {
 
 impl Read for f64 {
     fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
-        let number = match &node.value {
-            Value::Float(number) => Some(*number),
-            Value::Int(number) => i32::try_from(*number).ok().map(f64::from),
-            Value::Text(Text { text, replaced: true }) => text.trim().parse().ok(),
-            _ => None,
+        let number = if let Value::Float(number) = node.value {
+            Some(number)
+        } else if let Value::Int(number) = node.value {
+            i32::try_from(number).ok().map(Self::from)
+        } else {
+            node.value.as_replaced().and_then(|text| text.parse().ok())
         };
         number.or_else(|| wrong_kind(node, "a number", mistakes))
     }
@@ -277,16 +313,13 @@ macro_rules! whole_numbers {
     ($($number:ty),*) => {$(
         impl Read for $number {
             fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
-                let number = match &node.value {
-                    Value::Int(number) => *number,
-                    Value::Text(Text { text, replaced: true }) if text.trim().parse::<i128>().is_ok() => {
-                        text.trim().parse().unwrap_or_default()
-                    }
-                    _ => return wrong_kind(node, "a whole number", mistakes),
+                let Some(number) = whole(node) else {
+                    return wrong_kind(node, "a whole number", mistakes);
                 };
                 <$number>::try_from(number).ok().or_else(|| {
+                    let message = format!("{number} is out of range");
                     let help = format!("write a whole number from 0 to {}", <$number>::MAX);
-                    mistakes.none(Mistake::new(node.place, format!("{number} is out of range")).help(help))
+                    mistakes.none(Mistake::new(node.place, message).help(help))
                 })
             }
 
@@ -299,6 +332,19 @@ macro_rules! whole_numbers {
 
 whole_numbers!(u32, u64, usize);
 
+fn whole(node: &Node) -> Option<i128> {
+    match node.value {
+        Value::Int(number) => Some(number),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::List(_)
+        | Value::Map(_)
+        | Value::Invalid => node.value.as_replaced()?.parse().ok(),
+    }
+}
+
 /// Reports that `node` is not what was `expected`. An invalid node has been reported already.
 pub(crate) fn wrong_kind<T>(node: &Node, expected: &str, mistakes: &mut Mistakes) -> Option<T> {
     if matches!(node.value, Value::Invalid) {
@@ -308,7 +354,9 @@ pub(crate) fn wrong_kind<T>(node: &Node, expected: &str, mistakes: &mut Mistakes
     let mistake = Mistake::new(node.place, message);
     mistakes.none(match node.value {
         Value::Null => mistake.help("write a value, or take the key away"),
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) => mistake.help("put it in quotes if text is meant"),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
+            mistake.help("put it in quotes if text is meant")
+        }
         Value::Text(_) | Value::List(_) | Value::Map(_) | Value::Invalid => mistake,
     })
 }
@@ -321,70 +369,3 @@ fn quoted(text: &str, node: &Node, mistakes: &mut Mistakes) -> String {
     }
     shortened(text)
 }
-
-/// `text` as messages quote it: on one line, and not for ever.
-pub(crate) fn shortened(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let clean: String = text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(LONGEST).is_some() { format!("{clean}…") } else { clean }
-}
-
-/// The candidate that is nearest to `word`, if any is near enough to have been meant.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_ascii_lowercase();
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_ascii_lowercase()), candidate))
-        // Up to a third of the letters may differ, two at least: `jwks_uri` for `jwks_url`, `audiance`, `lsiten`.
-        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(2).min(candidate.len().saturating_sub(1)))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// `a`, `b` or `c`, for a help line.
-pub(crate) fn alternatives<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    let words: Vec<_> = words.into_iter().map(|word| format!("`{word}`")).collect();
-    match words.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => String::new(),
-    }
-}
-
-/// Reads a word out of a closed set.
-pub(crate) fn choose<T: Copy>(node: &Node, choices: &[(&str, T)], mistakes: &mut Mistakes) -> Option<T> {
-    let words = || choices.iter().map(|(word, _)| *word);
-    let text = match &node.value {
-        Value::Text(Text { text, .. }) => text,
-        _ => return wrong_kind(node, &alternatives(words()), mistakes),
-    };
-    if let Some((_, value)) = choices.iter().find(|(word, _)| word == text) {
-        return Some(*value);
-    }
-    let help = match nearest(text, words()) {
-        Some(word) => format!("did you mean `{word}`? allowed: {}", alternatives(words())),
-        None => format!("allowed: {}", alternatives(words())),
-    };
-    mistakes.none(Mistake::new(node.place, format!("unknown value `{}`", shortened(text))).help(help))
-}
-
-/// Makes a type readable as one word of a closed set.
-macro_rules! choice {
-    ($name:ty { $($word:literal => $value:expr),+ $(,)? }) => {
-        impl $crate::config::read::Read for $name {
-            fn read(
-                node: &$crate::config::tree::Node,
-                mistakes: &mut $crate::config::report::Mistakes,
-            ) -> Option<Self> {
-                $crate::config::read::choose(node, &[$(($word, $value)),+], mistakes)
-            }
-
-            fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({
-                    "anyOf": [{ "enum": [$($word),+] }, { "type": "string", "pattern": "\\$\\{" }]
-                })
-            }
-        }
-    };
-}
-pub(crate) use choice;

@@ -21,7 +21,12 @@ pub(crate) struct Mistake {
 impl Mistake {
     /// `message` says what is wrong at `place`.
     pub(crate) fn new(place: Place, message: impl Into<String>) -> Self {
-        Self { place, message: message.into(), help: None, syntax: false }
+        Self {
+            place,
+            message: message.into(),
+            help: None,
+            syntax: false,
+        }
     }
 
     /// Adds what would be right.
@@ -30,10 +35,12 @@ impl Mistake {
         self
     }
 
-    /// Marks it as an error of the YAML itself.
-    pub(crate) fn syntax(mut self) -> Self {
-        self.syntax = true;
-        self
+    /// An error of the YAML itself.
+    pub(crate) fn syntax(place: Place, message: impl Into<String>) -> Self {
+        Self {
+            syntax: true,
+            ..Self::new(place, message)
+        }
     }
 }
 
@@ -69,12 +76,18 @@ impl Mistakes {
     /// Puts the mistakes beside the lines of `source` that they are about, in the order of the file.
     pub(crate) fn into_report(self, file: &Path, source: &str) -> Report {
         let Self { mut list, masked } = self;
-        list.sort_by(|a, b| (a.place.line, a.place.column).cmp(&(b.place.line, b.place.column)));
+        list.sort_by_key(|mistake| (mistake.place.line, mistake.place.column));
         // A part that is used twice, by an alias, is wrong once.
         list.dedup_by(|a, b| a.place == b.place && a.message == b.message);
         let lines = Lines::new(source);
-        let mistakes = list.into_iter().map(|mistake| lines.reported(mistake, file, &masked)).collect();
-        Report { file: file.display().to_string(), mistakes }
+        let mistakes = list
+            .into_iter()
+            .map(|mistake| lines.reported(mistake, file, &masked))
+            .collect();
+        Report {
+            file: file.display().to_string(),
+            mistakes,
+        }
     }
 }
 
@@ -115,8 +128,18 @@ impl Report {
     #[must_use]
     pub fn without_place(file: &Path, message: String, help: String) -> Self {
         let file = file.display().to_string();
-        let mistake = Reported { file: file.clone(), line: 0, column: 0, message, help: Some(help), shown: None };
-        Self { file, mistakes: vec![mistake] }
+        let mistake = Reported {
+            file: file.clone(),
+            line: 0,
+            column: 0,
+            message,
+            help: Some(help),
+            shown: None,
+        };
+        Self {
+            file,
+            mistakes: vec![mistake],
+        }
     }
 
     /// The mistakes, in the order of the file.
@@ -146,7 +169,12 @@ impl fmt::Display for Reported {
             0 => writeln!(f, "{}: {}", self.file, self.message)?,
             line => writeln!(f, "{}:{line}:{}: {}", self.file, self.column, self.message)?,
         }
-        if let Some(Shown { text, indent, width }) = &self.shown {
+        if let Some(Shown {
+            text,
+            indent,
+            width,
+        }) = &self.shown
+        {
             let number = self.line.to_string();
             let margin = number.len();
             writeln!(f, "  {number} | {text}")?;
@@ -174,8 +202,26 @@ impl<'a> Lines<'a> {
     }
 
     fn reported(&self, mistake: Mistake, file: &Path, masked: &[Range<usize>]) -> Reported {
-        let Mistake { place, message, help, syntax } = mistake;
-        let line = place.line.checked_sub(1).and_then(|index| self.0.get(index));
+        let Mistake {
+            mut place,
+            message,
+            mut help,
+            syntax,
+        } = mistake;
+        let line = place
+            .line
+            .checked_sub(1)
+            .and_then(|index| self.0.get(index));
+        if let Some((start, text)) = line.filter(|_| syntax) {
+            // The parser does not always know the byte.
+            let before: usize = text
+                .chars()
+                .take(place.column.saturating_sub(1))
+                .map(char::len_utf8)
+                .sum();
+            (place.start, place.end) = (start + before, start + before);
+            help = Some(syntax_help(text).to_owned());
+        }
         let shown = line.filter(|(_, text)| !(syntax && may_hold_a_secret(text)));
         Reported {
             file: file.display().to_string(),
@@ -191,7 +237,11 @@ impl<'a> Lines<'a> {
 /// One line as it is shown: three stars for a secret of any length, spaces for control characters, and the number of
 /// carets that the offending characters need.
 fn show(text: &str, start: usize, place: Place, masked: &[Range<usize>]) -> Shown {
-    let mut shown = Shown { text: String::with_capacity(text.len()), indent: 0, width: 0 };
+    let mut shown = Shown {
+        text: String::with_capacity(text.len()),
+        indent: 0,
+        width: 0,
+    };
     let mut in_secret = false;
     for (offset, c) in text.char_indices() {
         let at = start + offset;
@@ -217,10 +267,29 @@ fn show(text: &str, start: usize, place: Place, masked: &[Range<usize>]) -> Show
     shown
 }
 
+fn syntax_help(line: &str) -> &'static str {
+    if line.contains("${") {
+        "put `${…}` in quotes where it stands inside `{ }` or `[ ]`: `{ key: \"${NAME}\" }`"
+    } else {
+        "check the indentation, the quotes and the brackets here and just above"
+    }
+}
+
 /// Whether a line of a file that cannot be parsed is better not shown.
 fn may_hold_a_secret(line: &str) -> bool {
     let line = line.to_ascii_lowercase();
-    ["secret", "key", "password", "token", "authorization", "sk_", "rk_", "://"].iter().any(|word| line.contains(word))
+    [
+        "secret",
+        "key",
+        "password",
+        "token",
+        "authorization",
+        "sk_",
+        "rk_",
+        "://",
+    ]
+    .iter()
+    .any(|word| line.contains(word))
 }
 
 #[cfg(test)]
@@ -228,7 +297,12 @@ mod tests {
     use super::*;
 
     fn place(line: usize, column: usize, start: usize, end: usize) -> Place {
-        Place { line, column, start, end }
+        Place {
+            line,
+            column,
+            start,
+            end,
+        }
     }
 
     #[test]
@@ -260,8 +334,10 @@ mod tests {
     #[test]
     fn a_line_that_may_hold_a_secret_is_not_shown_when_the_file_cannot_be_parsed() {
         let mut mistakes = Mistakes::default();
-        mistakes.add(Mistake::new(place(1, 1, 0, 1), "not YAML").syntax());
-        let text = mistakes.into_report("f".as_ref(), "client_secret: \"abc\n").to_string();
+        mistakes.add(Mistake::syntax(place(1, 1, 0, 1), "not YAML"));
+        let text = mistakes
+            .into_report("f".as_ref(), "client_secret: \"abc\n")
+            .to_string();
         assert!(!text.contains("abc"), "{text}");
     }
 }

@@ -3,9 +3,10 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value as Json};
 
-use super::read::{At, Field, Read, nearest, wrong_kind};
+use super::read::{At, Field, Read, wrong_kind};
 use super::report::{Mistake, Mistakes};
 use super::tree::{self, Entry, Node, Place, Value};
+use super::words::nearest;
 
 /// What holds when a key is not in the file.
 #[derive(Clone, Copy, Debug)]
@@ -40,13 +41,15 @@ pub(crate) const fn defaults() -> Kind {
     Kind::Section
 }
 
-/// Declares a section: `key: Type = kind`, with the doc comment as its description in the schema.
+/// Declares a section: `key: Type = kind`, with the doc comment as its description in the schema. What stands behind
+/// `one of` tells editors that exactly one of these keys is needed; the checks say so in better words.
 macro_rules! section {
     (
         $(#[doc = $doc:literal])*
         $name:ident {
             $( $(#[doc = $field_doc:literal])* $field:ident: $type:ty = $kind:expr, )*
         }
+        $(one of $($choice:ident)|+)?
     ) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug)]
@@ -78,6 +81,7 @@ macro_rules! section {
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 let mut object = $crate::config::section::Object::new(&[$($doc),*]);
                 $( object.add::<$type>(stringify!($field), &[$($field_doc),*], $kind, generator); )*
+                $( object.one_of(&[$(stringify!($choice)),+]); )?
                 object.finish()
             }
         }
@@ -94,18 +98,26 @@ pub(crate) struct Keys<'a> {
 impl<'a> Keys<'a> {
     /// The entries of `node`; every key that is not in `known` is reported.
     pub(crate) fn of(node: &'a Node, known: &[&str], mistakes: &mut Mistakes) -> Option<Self> {
-        let Value::Map(entries) = &node.value else {
+        let Some(entries) = node.value.as_map() else {
             return wrong_kind(node, "a section of keys", mistakes);
         };
-        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+        for entry in entries
+            .iter()
+            .filter(|entry| !known.contains(&entry.key.as_str()))
+        {
             entry.node.mask(mistakes);
             let help = match nearest(&entry.key, known.iter().copied()) {
                 Some(key) => format!("did you mean `{key}`?"),
                 None => format!("known keys here: {}", known.join(", ")),
             };
-            mistakes.add(Mistake::new(entry.key_place, format!("unknown key `{}`", entry.key)).help(help));
+            mistakes.add(
+                Mistake::new(entry.key_place, format!("unknown key `{}`", entry.key)).help(help),
+            );
         }
-        Some(Self { entries, place: node.place })
+        Some(Self {
+            entries,
+            place: node.place,
+        })
     }
 
     /// Reads one key.
@@ -121,9 +133,13 @@ impl<'a> Keys<'a> {
             }
             Kind::Optional => return Field::Absent,
             Kind::Default(yaml) => default_node(yaml, self.place, mistakes),
-            Kind::Section => Some(Node { place: self.place, value: Value::Map(Vec::new()) }),
+            Kind::Section => Some(Node {
+                place: self.place,
+                value: Value::Map(Vec::new()),
+            }),
         };
-        node.and_then(|node| At::read(&node, mistakes)).map_or(Field::Invalid, Field::Given)
+        node.and_then(|node| At::read(&node, mistakes))
+            .map_or(Field::Invalid, Field::Given)
     }
 }
 
@@ -132,7 +148,9 @@ fn default_node(yaml: &str, place: Place, mistakes: &mut Mistakes) -> Option<Nod
     let mut node = tree::parse(yaml, mistakes)?;
     node.place = place;
     if let Value::List(items) = &mut node.value {
-        items.iter_mut().for_each(|item| item.place = place);
+        for item in items {
+            item.place = place;
+        }
     }
     Some(node)
 }
@@ -142,15 +160,27 @@ pub(crate) struct Object {
     description: String,
     properties: Map<String, Json>,
     required: Vec<String>,
+    one_of: Vec<Json>,
 }
 
 impl Object {
     pub(crate) fn new(docs: &[&str]) -> Self {
-        Self { description: joined(docs), properties: Map::new(), required: Vec::new() }
+        Self {
+            description: joined(docs),
+            properties: Map::new(),
+            required: Vec::new(),
+            one_of: Vec::new(),
+        }
     }
 
     /// Adds one key.
-    pub(crate) fn add<T: Read>(&mut self, key: &str, docs: &[&str], kind: Kind, generator: &mut SchemaGenerator) {
+    pub(crate) fn add<T: Read>(
+        &mut self,
+        key: &str,
+        docs: &[&str],
+        kind: Kind,
+        generator: &mut SchemaGenerator,
+    ) {
         let mut schema = T::schema(generator);
         schema.insert("description".into(), joined(docs).into());
         match kind {
@@ -158,10 +188,21 @@ impl Object {
             Kind::Optional | Kind::Section => {}
             Kind::Default(yaml) => {
                 let node = tree::parse(yaml, &mut Mistakes::default());
-                schema.insert("default".into(), node.map_or(Json::Null, |node| json(&node.value)));
+                schema.insert(
+                    "default".into(),
+                    node.map_or(Json::Null, |node| json(&node.value)),
+                );
             }
         }
         self.properties.insert(key.to_owned(), schema.to_value());
+    }
+
+    /// Asks for exactly one of `keys`.
+    pub(crate) fn one_of(&mut self, keys: &[&str]) {
+        self.one_of = keys
+            .iter()
+            .map(|key| serde_json::json!({ "required": [key] }))
+            .collect();
     }
 
     pub(crate) fn finish(self) -> Schema {
@@ -174,13 +215,21 @@ impl Object {
         if !self.required.is_empty() {
             schema.insert("required".into(), self.required.into());
         }
+        if !self.one_of.is_empty() {
+            schema.insert("oneOf".into(), self.one_of.into());
+        }
         schema
     }
 }
 
 /// The lines of a doc comment as one paragraph.
 fn joined(docs: &[&str]) -> String {
-    docs.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ").trim().to_owned()
+    docs.iter()
+        .map(|line| line.trim())
+        .collect::<Vec<_>>()
+        .join(" ")
+        .trim()
+        .to_owned()
 }
 
 fn json(value: &Value) -> Json {
@@ -191,6 +240,9 @@ fn json(value: &Value) -> Json {
         Value::Float(number) => (*number).into(),
         Value::Text(text) => text.text.clone().into(),
         Value::List(items) => items.iter().map(|item| json(&item.value)).collect(),
-        Value::Map(entries) => entries.iter().map(|entry| (entry.key.clone(), json(&entry.node.value))).collect(),
+        Value::Map(entries) => entries
+            .iter()
+            .map(|entry| (entry.key.clone(), json(&entry.node.value)))
+            .collect(),
     }
 }

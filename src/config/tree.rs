@@ -49,7 +49,12 @@ impl Node {
         match &self.value {
             Value::List(items) => items.iter().for_each(|item| item.mask(mistakes)),
             Value::Map(entries) => entries.iter().for_each(|entry| entry.node.mask(mistakes)),
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::Invalid => {
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Text(_)
+            | Value::Invalid => {
                 mistakes.mask(self.place);
             }
         }
@@ -90,7 +95,50 @@ pub(crate) struct Entry {
 impl Value {
     /// Text as it stands in the file.
     pub(crate) fn text(text: &str) -> Self {
-        Self::Text(Text { text: text.to_owned(), replaced: false })
+        Self::Text(Text {
+            text: text.to_owned(),
+            replaced: false,
+        })
+    }
+
+    /// The text, if it is text.
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        if let Self::Text(Text { text, .. }) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
+    /// The text, if all of it came from the environment or a file.
+    pub(crate) fn as_replaced(&self) -> Option<&str> {
+        if let Self::Text(Text {
+            text,
+            replaced: true,
+        }) = self
+        {
+            Some(text.trim())
+        } else {
+            None
+        }
+    }
+
+    /// The items, if it is a list.
+    pub(crate) fn as_list(&self) -> Option<&[Node]> {
+        if let Self::List(items) = self {
+            Some(items)
+        } else {
+            None
+        }
+    }
+
+    /// The entries, if it is a map.
+    pub(crate) fn as_map(&self) -> Option<&[Entry]> {
+        if let Self::Map(entries) = self {
+            Some(entries)
+        } else {
+            None
+        }
     }
 
     /// Names the kind of value for people.
@@ -141,15 +189,15 @@ fn syntax_mistake(error: &serde_saphyr::Error) -> Mistake {
     };
     // What stands behind a semicolon is advice to programmers.
     let text = text.split(';').next().unwrap_or(text);
-    Mistake::new(place, format!("this is not valid YAML: {text}"))
-        .help("check the indentation, the quotes and the brackets here and just above")
-        .syntax()
+    Mistake::syntax(place, format!("this is not valid YAML: {text}"))
 }
 
 /// Takes out the entries whose key is no name or stands a second time, and reports them.
 fn drop_bad_keys(node: &mut Node, mistakes: &mut Mistakes) {
     match &mut node.value {
-        Value::List(items) => items.iter_mut().for_each(|item| drop_bad_keys(item, mistakes)),
+        Value::List(items) => items
+            .iter_mut()
+            .for_each(|item| drop_bad_keys(item, mistakes)),
         Value::Map(entries) => {
             let mut first: Vec<(String, usize)> = Vec::new();
             entries.retain(|entry| {
@@ -157,7 +205,8 @@ fn drop_bad_keys(node: &mut Node, mistakes: &mut Mistakes) {
                 let mistake = if entry.key.trim().is_empty() {
                     Mistake::new(place, "a key must be a name").help("write `name: value`")
                 } else if let Some((key, line)) = first.iter().find(|(key, _)| *key == entry.key) {
-                    let message = format!("the key `{key}` stands here a second time, first on line {line}");
+                    let message =
+                        format!("the key `{key}` stands here a second time, first on line {line}");
                     Mistake::new(place, message).help("keep one of the two")
                 } else {
                     first.push((entry.key.clone(), place.line));
@@ -167,15 +216,25 @@ fn drop_bad_keys(node: &mut Node, mistakes: &mut Mistakes) {
                 mistakes.add(mistake);
                 false
             });
-            entries.iter_mut().for_each(|entry| drop_bad_keys(&mut entry.node, mistakes));
+            for entry in entries {
+                drop_bad_keys(&mut entry.node, mistakes);
+            }
         }
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Text(_) | Value::Invalid => {}
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::Invalid => {}
     }
 }
 
 impl From<Spanned<Value>> for Node {
     fn from(spanned: Spanned<Value>) -> Self {
-        Self { place: spanned.defined.into(), value: spanned.value }
+        Self {
+            place: spanned.defined.into(),
+            value: spanned.value,
+        }
     }
 }
 
@@ -244,7 +303,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
                 // A section is shown by its key: its own first byte may be lines below.
                 node.place = key_place;
             }
-            map.push(Entry { key, key_place, node });
+            map.push(Entry {
+                key,
+                key_place,
+                node,
+            });
         }
         Ok(Value::Map(map))
     }
@@ -256,7 +319,9 @@ fn key_text(key: Value) -> String {
         Value::Text(Text { text, .. }) => text,
         Value::Int(number) => number.to_string(),
         Value::Bool(value) => value.to_string(),
-        Value::Null | Value::Float(_) | Value::List(_) | Value::Map(_) | Value::Invalid => String::new(),
+        Value::Null | Value::Float(_) | Value::List(_) | Value::Map(_) | Value::Invalid => {
+            String::new()
+        }
     }
 }
 
@@ -265,16 +330,20 @@ mod tests {
     use super::*;
 
     fn places(node: &Node, out: &mut Vec<(String, usize, usize)>) {
-        match &node.value {
-            Value::Map(entries) => {
-                for entry in entries {
-                    out.push((entry.key.clone(), entry.key_place.line, entry.key_place.column));
-                    places(&entry.node, out);
-                }
-            }
-            Value::List(items) => items.iter().for_each(|item| places(item, out)),
-            Value::Text(text) => out.push((text.text.clone(), node.place.line, node.place.column)),
-            other => out.push((other.kind().into(), node.place.line, node.place.column)),
+        for entry in node.value.as_map().unwrap_or_default() {
+            out.push((
+                entry.key.clone(),
+                entry.key_place.line,
+                entry.key_place.column,
+            ));
+            places(&entry.node, out);
+        }
+        for item in node.value.as_list().unwrap_or_default() {
+            places(item, out);
+        }
+        if node.value.as_map().is_none() && node.value.as_list().is_none() {
+            let text = node.value.as_text().unwrap_or(node.value.kind());
+            out.push((text.into(), node.place.line, node.place.column));
         }
     }
 
@@ -298,7 +367,10 @@ mod tests {
             ("10s", 3, 20),
             ("e", 4, 1),
         ];
-        let expected: Vec<_> = expected.into_iter().map(|(text, line, column)| (text.to_owned(), line, column)).collect();
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|(text, line, column)| (text.to_owned(), line, column))
+            .collect();
         assert_eq!(found[..11], expected);
         assert_eq!(found[11].0, "nothing");
         assert!(mistakes.is_empty());
@@ -308,7 +380,7 @@ mod tests {
     fn places_count_bytes_too() {
         let source = "ö: grün\n";
         let node = parse(source, &mut Mistakes::default()).unwrap();
-        let Value::Map(entries) = &node.value else { panic!("a map") };
+        let entries = node.value.as_map().unwrap();
         let place = entries[0].node.place;
         assert_eq!(&source[place.start..place.end], "grün");
     }
@@ -318,13 +390,20 @@ mod tests {
         let mut mistakes = Mistakes::default();
         parse("a: 1\nb: 2\na: 3\n", &mut mistakes).unwrap();
         let report = mistakes.into_report("f".as_ref(), "a: 1\nb: 2\na: 3\n");
-        assert_eq!(report.mistakes().iter().map(|m| (m.line, m.column)).collect::<Vec<_>>(), [(3, 1)]);
+        assert_eq!(
+            report
+                .mistakes()
+                .iter()
+                .map(|m| (m.line, m.column))
+                .collect::<Vec<_>>(),
+            [(3, 1)]
+        );
     }
 
     #[test]
     fn on_and_off_are_text_as_in_yaml_1_2() {
         let node = parse("a: off\n", &mut Mistakes::default()).unwrap();
-        let Value::Map(entries) = &node.value else { panic!("a map") };
+        let entries = node.value.as_map().unwrap();
         assert_eq!(entries[0].node.value.kind(), "text");
     }
 }

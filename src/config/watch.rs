@@ -39,7 +39,11 @@ impl Stamp {
 fn look(file: &Path) -> Option<Look> {
     let canonical = file.canonicalize().ok()?;
     let metadata = canonical.metadata().ok()?;
-    Some(Look { canonical, modified: metadata.modified().ok(), length: metadata.len() })
+    Some(Look {
+        canonical,
+        modified: metadata.modified().ok(),
+        length: metadata.len(),
+    })
 }
 
 #[cfg(all(test, unix))]

@@ -42,16 +42,19 @@ impl Catalog {
     }
 
     /// Names of the plans on sale that bring every permission in `missing`, lowest first.
-    pub fn sold_with<'a>(&'a self, missing: &'a [String]) -> impl Iterator<Item = &'a str> {
-        self.plans
-            .iter()
-            .filter(|plan| plan.sale.is_some())
-            .filter(|plan| {
-                missing
-                    .iter()
-                    .all(|permission| plan.permissions.contains(permission))
-            })
-            .map(|plan| plan.name.as_str())
+    #[must_use]
+    pub fn sold_with(&self, missing: &[String]) -> Vec<String> {
+        self.on_sale(|plan| missing.iter().all(|permission| plan.permissions.contains(permission)))
+    }
+
+    /// Names of the plans on sale that bring one permission of `missing` at least, lowest first.
+    #[must_use]
+    pub fn sold_with_any(&self, missing: &[String]) -> Vec<String> {
+        self.on_sale(|plan| missing.iter().any(|permission| plan.permissions.contains(permission)))
+    }
+
+    fn on_sale(&self, fits: impl Fn(&Plan) -> bool) -> Vec<String> {
+        self.plans.iter().filter(|plan| plan.sale.is_some() && fits(plan)).map(|plan| plan.name.clone()).collect()
     }
 }
 
@@ -86,8 +89,10 @@ mod tests {
                 .map(str::to_owned)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(sold(&["read:premium"]), ["monthly", "lifetime"]);
-        assert_eq!(sold(&["read:premium", "export"]), ["lifetime"]);
-        assert!(sold(&["admin"]).is_empty());
+        let both = vec!["monthly".to_owned(), "lifetime".to_owned()];
+        let lifetime = vec!["lifetime".to_owned()];
+        assert_eq!(sold(&["read:premium"]), (both.clone(), both.clone()));
+        assert_eq!(sold(&["read:premium", "export"]), (lifetime, both));
+        assert_eq!(sold(&["admin"]), (vec![], vec![]));
     }
 }

@@ -80,6 +80,21 @@ pub fn decide<E>(found: &Found<'_>, credential: Credential<E>) -> Result<Permit,
     }
 }
 
+/// Whether a browser's preflight may be forwarded to a backend that answers preflights itself: on every path that
+/// may be asked for at all, because a preflight carries no token (the Fetch standard, section 3.2.2).
+///
+/// # Errors
+///
+/// [`Refusal::Denied`] for a path that is open to nobody.
+pub fn decide_preflight<E>(found: &Found<'_>) -> Result<Permit, Refusal<E>> {
+    match found {
+        Found::Fallback(Fallback::Deny) => Err(Refusal::Denied),
+        Found::Route { .. } | Found::MethodNotAllowed { .. } | Found::Fallback(Fallback::Apply(_)) => {
+            Ok(Permit { principal: None, drop_authorization: true })
+        }
+    }
+}
+
 fn meet<E>(requirement: &Requirement, credential: Credential<E>) -> Result<Permit, Refusal<E>> {
     match requirement {
         Requirement::Public => Ok(Permit {

@@ -1,12 +1,13 @@
 //! Listening, and dealing connections out to the workers.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::unix::AsyncFd;
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::worker::Inbox;
@@ -65,7 +66,7 @@ impl Listener {
     /// Accepts until the drain, at most as many at once as `places` has permits.
     pub(super) async fn accept_into(self, inboxes: Vec<Inbox>, places: Arc<Semaphore>, stop: Stop) -> io::Result<()> {
         let tls = self.tls;
-        let socket = AsyncFd::register(self.socket)?;
+        let socket = tokio::net::TcpListener::from_std(self.socket)?;
         loop {
             // First a place, then a connection: who finds none waits in the kernel's queue.
             let place = tokio::select! {
@@ -74,10 +75,11 @@ impl Listener {
             };
             let accepted = tokio::select! {
                 () = stop.draining() => break,
-                accepted = accept(&socket) => accepted,
+                accepted = socket.accept() => accepted,
             };
             match accepted {
                 Ok((stream, address)) => deal(&inboxes, stream, Peer { address, tls, place }),
+                Err(error) if is_gone(&error) => {}
                 Err(error) => {
                     tracing::warn!(error = %error, "accept failed");
                     tokio::time::sleep(PAUSE).await;
@@ -85,21 +87,10 @@ impl Listener {
             }
         }
         // Whoever is in the queue already was told that the connection stands: serve them.
-        while let Ok((stream, address)) = socket.get_ref().accept() {
+        while let Some(Ok((stream, address))) = socket.accept().now_or_never() {
             deal(&inboxes, stream, Peer { address, tls, place: None });
         }
         Ok(())
-    }
-}
-
-async fn accept(socket: &AsyncFd<TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
-    loop {
-        let mut ready = socket.readable().await?;
-        match ready.try_io(|socket| socket.get_ref().accept()) {
-            Ok(Err(error)) if is_gone(&error) => {}
-            Ok(accepted) => return accepted,
-            Err(_would_block) => {}
-        }
     }
 }
 
@@ -110,7 +101,8 @@ fn is_gone(error: &io::Error) -> bool {
 
 /// Gives the connection to the worker that has the fewest.
 fn deal(inboxes: &[Inbox], stream: TcpStream, peer: Peer) {
-    if let Some(inbox) = inboxes.iter().min_by_key(|inbox| inbox.load()) {
+    // As a plain socket again: the worker's runtime will watch it, not ours.
+    if let (Some(inbox), Ok(stream)) = (inboxes.iter().min_by_key(|inbox| inbox.load()), stream.into_std()) {
         inbox.send(stream, peer);
     }
 }

@@ -6,6 +6,7 @@ use http_body_util::{BodyExt as _, Empty};
 use tokio::net::TcpStream;
 
 use super::errors::assert_error;
+use crate::frames;
 use crate::gate::{Certificate, World, request};
 use crate::support::backend::echoed;
 use crate::support::h2::{H2, get, post};
@@ -202,4 +203,25 @@ async fn more_streams_than_the_limit_wait() {
         }
     }));
     assert_eq!(replies.await, [Some(200); 6]);
+}
+
+#[tokio::test]
+async fn a_flood_of_resets_ends_the_connection() {
+    let world = World::with(|setup| setup.server("http2: { max_resets: 10 }")).await;
+    assert!(frames::is_cut_off_after_resets(&world.gate, "/pub/hold", 2000).await);
+    assert_eq!(world.gate.get("/pub/x").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_head_over_the_limit_is_refused_over_http2() {
+    let world = World::start().await;
+    let long = "x".repeat(40 * 1024);
+    if let Ok(response) = plain(&world)
+        .await
+        .send(get("/pub/x", &[("x-long", &long)]))
+        .await
+    {
+        assert_eq!(response.status(), 431);
+    }
+    assert_eq!(world.backend.counts().requests, 0);
 }

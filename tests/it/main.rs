@@ -8,8 +8,10 @@
 mod support;
 
 mod bodies;
+mod config;
 mod cors;
 mod errors;
+mod frames;
 mod gate;
 mod headers;
 mod hostile;

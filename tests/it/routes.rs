@@ -87,6 +87,21 @@ async fn one_permission_is_enough_where_any_permission_stands() {
 }
 
 #[tokio::test]
+async fn the_permissions_are_told_to_the_backend_in_their_order() {
+    let world = World::start().await;
+    let echo = world
+        .get_as("/premium", "u", &["read:premium", "a:first"])
+        .await
+        .json();
+    assert_eq!(
+        echoed(&echo, "headers", "x-auth-permissions"),
+        ["read:premium a:first"]
+    );
+    let none = world.get_as("/me/x", "u", &[]).await.json();
+    assert_eq!(echoed(&none, "headers", "x-auth-permissions").concat(), "");
+}
+
+#[tokio::test]
 async fn optional_forwards_as_anonymous_and_removes_an_invalid_token() {
     let world = World::start().await;
     let anonymous = world.gate.get("/opt/x").await.json();
@@ -240,18 +255,5 @@ async fn a_403_names_the_plans_that_sell_what_is_missing() {
             .is_none_or(|plans| plans == &json!([])),
         "{}",
         unsold.text()
-    );
-}
-
-#[tokio::test]
-async fn the_plan_is_told_to_the_backend() {
-    let world = World::with(|setup| setup.section(PLANS)).await;
-    let echo = world
-        .get_as("/premium", "u", &["read:premium", "read:basic"])
-        .await
-        .json();
-    assert_eq!(
-        echoed(&echo, "headers", "x-auth-permissions"),
-        ["read:premium read:basic"]
     );
 }

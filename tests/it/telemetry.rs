@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::gate::World;
+use crate::support::backend::Backend;
 use crate::support::raw::Reply;
 
 async fn all_kinds(world: &World) -> (Reply, String) {
@@ -181,4 +182,20 @@ async fn traceparent_is_passed_on() {
         "{passed}"
     );
     assert_eq!(seen.header("tracestate"), Some("a=b"));
+}
+
+#[tokio::test]
+async fn traces_go_to_the_collector_by_the_end() {
+    let collector = Backend::start();
+    let otlp = format!(
+        "telemetry: {{ otlp: {{ endpoint: \"{}\" }} }}",
+        collector.url()
+    );
+    let mut world = World::with(|setup| setup.section(&otlp)).await;
+    assert_eq!(world.gate.get("/pub/x").await.status, 200);
+    let seen = world.backend.last();
+    assert!(seen.header("traceparent").is_some(), "{seen:?}");
+    world.gate.signal("TERM");
+    assert_eq!(world.gate.exit().await.code(), Some(0));
+    assert_eq!(collector.last().target, "/v1/traces");
 }

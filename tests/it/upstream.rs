@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::errors::assert_error;
-use crate::gate::{World, request};
+use crate::gate::{Certificate, World, request, tls_before};
 use crate::support::backend::Backend;
 use crate::support::backend::scripted::{Scripted, Step};
 use crate::support::net::Reserved;
@@ -194,4 +194,31 @@ async fn a_slow_request_does_not_hold_others_up() {
     assert_eq!(quick.map(|reply| reply.status), Ok(200));
     world.backend.release();
     assert_eq!(slow.reply().await.status, 200);
+}
+
+#[tokio::test]
+async fn an_https_upstream_is_verified() {
+    let (certificate, backend) = (Certificate::new(), Backend::start());
+    let front = tls_before(&certificate, backend.address());
+    let url = format!("https://{}", front.address);
+    let trusting = World::with(|setup| {
+        setup
+            .upstream_url(&url)
+            .file("ca.pem", &certificate.chain)
+            .upstream("ca: DIR/ca.pem")
+    });
+    assert_eq!(trusting.await.gate.get("/pub/x").await.status, 200);
+    let other = Certificate::new();
+    let strict = World::with(|setup| {
+        setup
+            .upstream_url(&url)
+            .file("ca.pem", &other.chain)
+            .upstream("ca: DIR/ca.pem")
+    });
+    assert_error(
+        &strict.await.gate.get("/pub/x").await,
+        502,
+        "upstream_unreachable",
+    );
+    assert_eq!(backend.counts().requests, 1);
 }

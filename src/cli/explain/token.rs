@@ -19,22 +19,37 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// # Errors
 ///
 /// One sentence, when the token cannot be verified for want of keys.
-pub(crate) fn verify(config: &Config, unverified_token: &str) -> Result<(Credential<String>, String), String> {
+pub(crate) fn verify(
+    config: &Config,
+    unverified_token: &str,
+) -> Result<(Credential<String>, String), String> {
     let Some(auth) = config.auth.clone() else {
         return Err("the config has no `auth0` section, so no token can be verified".to_owned());
     };
     let token = unverified_token.trim();
     let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
     match runtime.block_on(outcome(auth, token))? {
         Outcome::Verified(principal) => {
             let held: Vec<&str> = principal.permissions.iter().collect();
-            let text = format!("verified, speaks for {}, holds [{}]", principal.subject, held.join(", "));
+            let text = format!(
+                "verified, speaks for {}, holds [{}]",
+                principal.subject,
+                held.join(", ")
+            );
             Ok((Credential::Valid(principal), text))
         }
-        Outcome::Refused(error) => Ok((Credential::Invalid(error.to_string()), format!("does not verify: {error}"))),
-        Outcome::NotReady => Err(format!("no keys from {}: is it the right tenant, and is it up?", jwks_url(config))),
+        Outcome::Refused(error) => Ok((
+            Credential::Invalid(error.to_string()),
+            format!("does not verify: {error}"),
+        )),
+        Outcome::NotReady => Err(format!(
+            "no keys from {}: is it the right tenant, and is it up?",
+            jwks_url(config)
+        )),
     }
 }
 
@@ -47,11 +62,12 @@ async fn outcome(config: AuthConfig, token: &str) -> Result<Outcome, String> {
     let metrics = Metrics::new().map_err(|error| error.to_string())?;
     let metrics = Arc::new(metrics);
     let patience = config.jwks.timeout * 2;
-    let keys = Keys::new(config.jwks.clone(), Arc::clone(&metrics)).map_err(|error| error.to_string())?;
+    let keys =
+        Keys::new(config.jwks.clone(), Arc::clone(&metrics)).map_err(|error| error.to_string())?;
     let keys = Arc::new(keys);
     let verifier = Verifier::new(config, Arc::clone(&keys), Arc::new(SystemClock), metrics);
     let stop = CancellationToken::new();
-    let verified = async {
+    let answer = async {
         let ready = async {
             while !verifier.is_ready() {
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -63,6 +79,6 @@ async fn outcome(config: AuthConfig, token: &str) -> Result<Outcome, String> {
     };
     tokio::select! {
         () = keys.run(stop.clone()) => Ok(Outcome::NotReady),
-        outcome = verified => Ok(outcome),
+        outcome = answer => Ok(outcome),
     }
 }

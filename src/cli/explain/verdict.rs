@@ -3,7 +3,9 @@
 use http::{Method, StatusCode};
 
 use crate::config::{Config, Intercepted, intercepted, is_intercepted};
-use crate::policy::{Credential, Fallback, Found, NormalPath, PathError, Pattern, Refusal, Requirement, decide};
+use crate::policy::{
+    Credential, Fallback, Found, NormalPath, PathError, Pattern, Refusal, Requirement, decide,
+};
 
 /// What becomes of a request, and why.
 #[derive(Clone, Debug)]
@@ -38,7 +40,12 @@ pub(crate) enum Matched {
 }
 
 /// What becomes of `method` and `target`, a path with or without a query, sent with `credential`.
-pub(crate) fn verdict(config: &Config, method: &Method, target: &str, credential: Credential<String>) -> Verdict {
+pub(crate) fn verdict(
+    config: &Config,
+    method: &Method,
+    target: &str,
+    credential: Credential<String>,
+) -> Verdict {
     // The query never takes part.
     let raw = target.split_once('?').map_or(target, |(path, _)| path);
     let path = match NormalPath::parse(raw, &config.gate.paths) {
@@ -52,14 +59,21 @@ pub(crate) fn verdict(config: &Config, method: &Method, target: &str, credential
     verdict.path = Some(path.as_str().to_owned());
     verdict.upgrade = match verdict.missing.as_slice() {
         [] => Vec::new(),
-        missing => config.gate.catalog.sold_with(missing).map(str::to_owned).collect(),
+        missing => config
+            .gate
+            .catalog
+            .sold_with(missing)
+            .map(str::to_owned)
+            .collect(),
     };
     verdict
 }
 
 /// The path as it is matched: decoded, one slash before each segment.
 fn matched_part(path: &NormalPath<'_>) -> String {
-    path.segments().flat_map(|segment| ["/".to_owned(), segment.into_owned()]).collect()
+    path.segments()
+        .flat_map(|segment| ["/".to_owned(), segment.into_owned()])
+        .collect()
 }
 
 fn bad_path(error: PathError) -> Verdict {
@@ -74,12 +88,19 @@ fn bad_path(error: PathError) -> Verdict {
     }
 }
 
-fn routed(config: &Config, method: &Method, path: &NormalPath<'_>, credential: Credential<String>) -> Verdict {
+fn routed(
+    config: &Config,
+    method: &Method,
+    path: &NormalPath<'_>,
+    credential: Credential<String>,
+) -> Verdict {
     let found = config.gate.table.find(path, method);
     let (matched, requirement) = match found {
         Found::Route { index, requirement } => (Matched::Route(index), Some(requirement.clone())),
         Found::MethodNotAllowed { index, .. } => (Matched::Route(index), None),
-        Found::Fallback(Fallback::Apply(requirement)) => (Matched::Default, Some(requirement.clone())),
+        Found::Fallback(Fallback::Apply(requirement)) => {
+            (Matched::Default, Some(requirement.clone()))
+        }
         Found::Fallback(Fallback::Deny) => (Matched::Default, None),
     };
     decided(matched, requirement, &found, credential)
@@ -87,18 +108,30 @@ fn routed(config: &Config, method: &Method, path: &NormalPath<'_>, credential: C
 
 /// One of Tollgate's own paths. None of them is ever forwarded, in whichever spelling.
 fn own(method: &Method, path: &NormalPath<'_>, credential: Credential<String>) -> Verdict {
-    let matches = |own: &Intercepted| Pattern::parse(own.path).is_ok_and(|pattern| pattern.matches(path));
+    let matches =
+        |own: &Intercepted| Pattern::parse(own.path).is_ok_and(|pattern| pattern.matches(path));
     let Some(own) = intercepted().into_iter().find(matches) else {
-        return answered(Some(StatusCode::NOT_FOUND), "Tollgate has no such endpoint, and forwards none below /stripe/");
+        return answered(
+            Some(StatusCode::NOT_FOUND),
+            "Tollgate has no such endpoint, and forwards none below /stripe/",
+        );
     };
     if own.method != *method && !(own.method == Method::GET && *method == Method::HEAD) {
-        return answered(Some(StatusCode::METHOD_NOT_ALLOWED), &format!("this endpoint takes {} alone", own.method));
+        return answered(
+            Some(StatusCode::METHOD_NOT_ALLOWED),
+            &format!("this endpoint takes {} alone", own.method),
+        );
     }
     let Some(requirement) = own.requirement else {
         return answered(None, "Tollgate answers it, if Stripe's signature verifies");
     };
     let fallback = Fallback::Apply(requirement.clone());
-    let mut verdict = decided(Matched::Tollgate, Some(requirement), &Found::Fallback(&fallback), credential);
+    let mut verdict = decided(
+        Matched::Tollgate,
+        Some(requirement),
+        &Found::Fallback(&fallback),
+        credential,
+    );
     if verdict.refused.is_none() {
         "Tollgate answers it itself".clone_into(&mut verdict.why);
     }
@@ -127,28 +160,52 @@ fn decided(
         Ok(permit) => (None, permitted(&permit), Vec::new()),
         Err(refusal) => refused(refusal),
     };
-    Verdict { path: None, matched, requirement, refused, why, missing, upgrade: Vec::new() }
+    Verdict {
+        path: None,
+        matched,
+        requirement,
+        refused,
+        why,
+        missing,
+        upgrade: Vec::new(),
+    }
 }
 
 fn permitted(permit: &crate::policy::Permit) -> String {
     match permit.principal() {
         Some(principal) => format!("forwarded as {}", principal.subject),
-        None if permit.drop_authorization() => "forwarded as anonymous, without the token, which does not verify".to_owned(),
+        None if permit.drop_authorization() => {
+            "forwarded as anonymous, without the token, which does not verify".to_owned()
+        }
         None => "forwarded as anonymous".to_owned(),
     }
 }
 
 fn refused(refusal: Refusal<String>) -> (Option<StatusCode>, String, Vec<String>) {
     let (status, why, missing) = match refusal {
-        Refusal::Denied => (StatusCode::FORBIDDEN, "no route names this path, and the default is to deny".to_owned(), Vec::new()),
-        Refusal::MethodNotAllowed { allow } => {
-            (StatusCode::METHOD_NOT_ALLOWED, format!("the route names the path, but only for {allow}"), Vec::new())
-        }
-        Refusal::NoToken => (StatusCode::UNAUTHORIZED, "a token is needed, and there is none".to_owned(), Vec::new()),
+        Refusal::Denied => (
+            StatusCode::FORBIDDEN,
+            "no route names this path, and the default is to deny".to_owned(),
+            Vec::new(),
+        ),
+        Refusal::MethodNotAllowed { allow } => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("the route names the path, but only for {allow}"),
+            Vec::new(),
+        ),
+        Refusal::NoToken => (
+            StatusCode::UNAUTHORIZED,
+            "a token is needed, and there is none".to_owned(),
+            Vec::new(),
+        ),
         Refusal::InvalidToken(error) => (StatusCode::UNAUTHORIZED, error, Vec::new()),
         Refusal::Insufficient { missing, any } => {
             let which = if any { "one of " } else { "" };
-            (StatusCode::FORBIDDEN, format!("the token lacks {which}{}", missing.join(", ")), missing)
+            (
+                StatusCode::FORBIDDEN,
+                format!("the token lacks {which}{}", missing.join(", ")),
+                missing,
+            )
         }
     };
     (Some(status), why, missing)

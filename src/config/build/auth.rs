@@ -3,7 +3,7 @@
 use crate::auth::{Cache, Config, Jwks};
 use crate::config::raw::Document;
 use crate::config::raw::auth0::Auth0;
-use crate::config::read::{At, Field};
+use crate::config::read::{At, Field, Invalid};
 use crate::config::report::{Mistake, Mistakes};
 
 /// The tenant: how its tokens are verified, and where it is.
@@ -14,19 +14,18 @@ pub(super) struct Tenant {
     pub(super) url: String,
 }
 
-/// The tenant, if the file names one; the outer `None` stands for mistakes.
-pub(super) fn config(document: &Document, mistakes: &mut Mistakes) -> Option<Option<Tenant>> {
-    match &document.auth0 {
-        Field::Given(raw) => tenant(raw, mistakes).map(Some),
-        Field::Absent => Some(None),
-        Field::Invalid => None,
-    }
+/// The tenant, if the file names one.
+pub(super) fn config(
+    document: &Document,
+    mistakes: &mut Mistakes,
+) -> Result<Option<Tenant>, Invalid> {
+    document.auth0.built(|raw| tenant(raw, mistakes))
 }
 
 fn tenant(raw: &At<Auth0>, mistakes: &mut Mistakes) -> Option<Tenant> {
     let url = url(raw, mistakes);
     let jwks = jwks(raw, url.as_deref(), mistakes);
-    let issuers = raw.issuers.optional()?;
+    let issuers = raw.issuers.optional().ok()?;
     let url = url?;
     let issuers = match issuers {
         Some(list) => list.0.values().map(|issuer| issuer.text.clone()).collect(),
@@ -36,10 +35,19 @@ fn tenant(raw: &At<Auth0>, mistakes: &mut Mistakes) -> Option<Tenant> {
     let auth = Config {
         issuers,
         audience: raw.audience.get()?.0.values().cloned().collect(),
-        algorithms: raw.algorithms.get()?.0.values().map(|algorithm| algorithm.0).collect(),
+        algorithms: raw
+            .algorithms
+            .get()?
+            .0
+            .values()
+            .map(|algorithm| algorithm.0)
+            .collect(),
         leeway: raw.leeway.value()?,
         jwks: jwks?,
-        cache: Cache { entries: cache.entries.value()?, bytes: cache.bytes.value()?.0.0 },
+        cache: Cache {
+            entries: cache.entries.value()?,
+            bytes: cache.bytes.value()?.0.0,
+        },
     };
     Some(Tenant { auth, url })
 }
@@ -50,9 +58,10 @@ fn url(raw: &At<Auth0>, mistakes: &mut Mistakes) -> Option<String> {
             Mistake::new(raw.place, "`auth0` does not say which tenant is meant")
                 .help("add `domain: tenant.eu.auth0.com`, or `url: https://…/`"),
         ),
-        (Field::Given(_), Field::Given(url)) => {
-            mistakes.none(Mistake::new(url.place, "`domain` and `url` both name the tenant").help("keep one of them"))
-        }
+        (Field::Given(_), Field::Given(url)) => mistakes.none(
+            Mistake::new(url.place, "`domain` and `url` both name the tenant")
+                .help("keep one of them"),
+        ),
         (Field::Given(domain), Field::Absent) => Some(format!("https://{}/", domain.value.0)),
         (Field::Absent, Field::Given(url)) => Some(with_slash(&url.text)),
         (Field::Invalid, _) | (_, Field::Invalid) => None,
@@ -65,9 +74,11 @@ fn jwks(raw: &Auth0, url: Option<&str>, mistakes: &mut Mistakes) -> Option<Jwks>
         && stale.value.0 < refresh.value.0
     {
         let message = "`stale` is shorter than `refresh`: the keys would expire before they are fetched again";
-        mistakes.add(Mistake::new(stale.place, message).help("make `stale` at least as long as `refresh`"));
+        mistakes.add(
+            Mistake::new(stale.place, message).help("make `stale` at least as long as `refresh`"),
+        );
     }
-    let named = raw.jwks_url.optional()?;
+    let named = raw.jwks_url.optional().ok()?;
     Some(Jwks {
         url: match named {
             Some(named) => named.text,
@@ -82,5 +93,9 @@ fn jwks(raw: &Auth0, url: Option<&str>, mistakes: &mut Mistakes) -> Option<Jwks>
 
 /// `url` with a slash at its end, since paths are put behind it.
 fn with_slash(url: &str) -> String {
-    if url.ends_with('/') { url.to_owned() } else { format!("{url}/") }
+    if url.ends_with('/') {
+        url.to_owned()
+    } else {
+        format!("{url}/")
+    }
 }

@@ -5,28 +5,39 @@ use super::plans::Sold;
 use crate::config::billing::{Billing, Management, Store, Webhook};
 use crate::config::raw::Document;
 use crate::config::raw::billing::Stripe;
-use crate::config::read::{At, Field};
+use crate::config::read::{At, Invalid};
 use crate::config::report::{Mistake, Mistakes};
 use crate::types::Secret;
 
-/// Billing, if the file has a `stripe` section; the outer `None` stands for mistakes.
+/// Billing, if the file has a `stripe` section.
+///
+/// # Errors
+///
+/// When something in it, or in what it needs, is wrong.
 pub(super) fn billing(
     document: &Document,
-    tenant: Option<&Option<Tenant>>,
+    tenant: Option<&Tenant>,
     sold: Option<&Sold>,
     mistakes: &mut Mistakes,
-) -> Option<Option<Billing>> {
-    let raw = match &document.stripe {
-        Field::Given(raw) => raw,
-        Field::Absent => return Some(None),
-        Field::Invalid => return None,
-    };
+) -> Result<Option<Billing>, Invalid> {
+    document
+        .stripe
+        .built(|raw| built(document, raw, tenant, sold, mistakes))
+}
+
+fn built(
+    document: &Document,
+    raw: &At<Stripe>,
+    tenant: Option<&Tenant>,
+    sold: Option<&Sold>,
+    mistakes: &mut Mistakes,
+) -> Option<Billing> {
     needs(document, raw, mistakes);
     let live = keys(raw, mistakes);
     let webhook = webhook(raw, mistakes);
-    let tenant = tenant?.as_ref()?;
+    let tenant = tenant?;
     let auth0 = document.auth0.get()?;
-    Some(Some(Billing {
+    Some(Billing {
         api_url: without_slash(&raw.url.value()?.text),
         secret_key: raw.secret_key.value()?,
         publishable_key: raw.publishable_key.value()?.0,
@@ -41,17 +52,36 @@ pub(super) fn billing(
         management: management(document, tenant)?,
         max_token_age: auth0.max_token_age.value()?.0,
         leeway: tenant.auth.leeway,
-    }))
+    })
 }
 
 /// Reports what `stripe` cannot do without.
 fn needs(document: &Document, stripe: &At<Stripe>, mistakes: &mut Mistakes) {
-    let management = document.auth0.get().is_some_and(|auth0| auth0.management.is_absent());
+    let management = document
+        .auth0
+        .get()
+        .is_some_and(|auth0| auth0.management.is_absent());
     let missing = [
-        ("plans", "what is sold: `plans: [{ name: …, role: …, price: …, mode: … }]`", document.plans.is_absent()),
-        ("store", "the ledger: `store: { url: sqlite://tollgate.db }`", document.store.is_absent()),
-        ("auth0", "the tenant whose roles follow the payments: `auth0: { … }`", document.auth0.is_absent()),
-        ("auth0.management", "the client that may assign roles: `management: { client_id: …, client_secret: … }`", management),
+        (
+            "plans",
+            "what is sold: `plans: [{ name: …, role: …, price: …, mode: … }]`",
+            document.plans.is_absent(),
+        ),
+        (
+            "store",
+            "the ledger: `store: { url: sqlite://tollgate.db }`",
+            document.store.is_absent(),
+        ),
+        (
+            "auth0",
+            "the tenant whose roles follow the payments: `auth0: { … }`",
+            document.auth0.is_absent(),
+        ),
+        (
+            "auth0.management",
+            "the client that may assign roles: `management: { client_id: …, client_secret: … }`",
+            management,
+        ),
     ];
     for (key, help, _) in missing.iter().filter(|(_, _, missing)| *missing) {
         let message = format!("`stripe` needs `{key}`, which is missing");
@@ -68,21 +98,29 @@ fn keys(raw: &Stripe, mistakes: &mut Mistakes) -> Option<bool> {
         } else {
             "this is no secret key of Stripe's"
         };
-        let help = "it starts with `sk_test_`, `sk_live_`, or `rk_test_`, `rk_live_` for a restricted one";
+        let help =
+            "it starts with `sk_test_`, `sk_live_`, or `rk_test_`, `rk_live_` for a restricted one";
         return mistakes.none(Mistake::new(secret.place, message).help(help));
     };
     let publishable = raw.publishable_key.get()?;
     if publishable.value.0.starts_with("pk_live_") != live {
         let name = |live| if live { "live" } else { "test" };
-        let message = format!("this key is of {} mode, the secret key of {} mode", name(!live), name(live));
-        return mistakes.none(Mistake::new(publishable.place, message).help("take both from the same mode"));
+        let message = format!(
+            "this key is of {} mode, the secret key of {} mode",
+            name(!live),
+            name(live)
+        );
+        return mistakes
+            .none(Mistake::new(publishable.place, message).help("take both from the same mode"));
     }
     Some(live)
 }
 
 /// Whether a secret key is of live mode; `None` when it is none.
 fn mode(key: &str) -> Option<bool> {
-    let rest = key.strip_prefix("sk_").or_else(|| key.strip_prefix("rk_"))?;
+    let rest = key
+        .strip_prefix("sk_")
+        .or_else(|| key.strip_prefix("rk_"))?;
     match rest.split_once('_')? {
         ("live", id) if !id.is_empty() => Some(true),
         ("test", id) if !id.is_empty() => Some(false),
@@ -94,23 +132,34 @@ fn webhook(raw: &Stripe, mistakes: &mut Mistakes) -> Option<Webhook> {
     let webhook = raw.webhook.get()?;
     let secrets = webhook.secrets.get()?;
     for secret in &secrets.0.items {
-        if secret.expose().strip_prefix("whsec_").is_none_or(str::is_empty) {
+        if secret
+            .expose()
+            .strip_prefix("whsec_")
+            .is_none_or(str::is_empty)
+        {
             let message = "this is no signing secret of a webhook endpoint";
             let help = "it starts with `whsec_`; Stripe shows it beside the endpoint";
             mistakes.add(Mistake::new(secret.place, message).help(help));
         }
     }
-    Some(Webhook { secrets: secrets.0.values().cloned().collect(), tolerance: webhook.tolerance.value()?.0 })
+    Some(Webhook {
+        secrets: secrets.0.values().cloned().collect(),
+        tolerance: webhook.tolerance.value()?.0,
+    })
 }
 
 fn store(document: &Document) -> Option<Store> {
     let url: Secret = document.store.get()?.url.get()?.value.0.clone();
-    Some(if url.expose().starts_with("sqlite:") { Store::Sqlite(url) } else { Store::Postgres(url) })
+    Some(if url.expose().starts_with("sqlite:") {
+        Store::Sqlite(url)
+    } else {
+        Store::Postgres(url)
+    })
 }
 
 fn management(document: &Document, tenant: &Tenant) -> Option<Management> {
     let raw = document.auth0.get()?.management.get()?;
-    let audience = raw.audience.optional()?.map(|url| url.text);
+    let audience = raw.audience.optional().ok()?.map(|url| url.text);
     Some(Management {
         url: tenant.url.clone(),
         client_id: raw.client_id.value()?,

@@ -3,8 +3,9 @@
 use crate::config::billing::{Plan, Role, Sale};
 use crate::config::raw::Document;
 use crate::config::raw::billing::{Plan as RawPlan, PriceId};
-use crate::config::read::{At, Field, List, nearest};
+use crate::config::read::{At, Field, Invalid, List};
 use crate::config::report::{Mistake, Mistakes};
+use crate::config::words::nearest;
 use crate::entitlement::{self, Catalog};
 
 /// What is sold, and what the roles may do.
@@ -19,7 +20,8 @@ impl Sold {
     pub(super) fn catalog(&self) -> Catalog {
         let permissions = |name: &str| {
             let role = self.roles.iter().find(|role| role.name == name);
-            role.map(|role| role.permissions.clone()).unwrap_or_default()
+            role.map(|role| role.permissions.clone())
+                .unwrap_or_default()
         };
         let plans = self.plans.iter().map(|plan| entitlement::Plan {
             name: plan.name.clone(),
@@ -33,8 +35,15 @@ impl Sold {
 
 /// Plans and roles, both empty where the file has none.
 pub(super) fn plans(document: &Document, mistakes: &mut Mistakes) -> Option<Sold> {
-    if let Some(plans) = document.plans.get().filter(|plans| plans.items.is_empty() && plans.complete) {
-        mistakes.add(Mistake::new(plans.place, "this list is empty").help("name one plan at least, or take the key away"));
+    if let Some(plans) = document
+        .plans
+        .get()
+        .filter(|plans| plans.items.is_empty() && plans.complete)
+    {
+        mistakes.add(
+            Mistake::new(plans.place, "this list is empty")
+                .help("name one plan at least, or take the key away"),
+        );
     }
     let raw = document.plans.get().map(|list| &list.value);
     if let Some(list) = raw {
@@ -44,54 +53,74 @@ pub(super) fn plans(document: &Document, mistakes: &mut Mistakes) -> Option<Sold
     }
     let items = raw.map(|list| list.items.as_slice()).unwrap_or_default();
     let plans: Vec<_> = items.iter().map(|item| plan(item, mistakes)).collect();
-    let named = document.roles.optional()?.map(|named| named.0).unwrap_or_default();
+    let named = document
+        .roles
+        .optional()
+        .ok()?
+        .map(|named| named.0)
+        .unwrap_or_default();
     let roles = named.into_iter().map(|(name, permissions)| {
-        let permissions = permissions?.values().map(|permission| permission.0.clone()).collect();
-        Some(Role { name: name.value, permissions })
+        let permissions = permissions?
+            .values()
+            .map(|permission| permission.0.clone())
+            .collect();
+        Some(Role {
+            name: name.value,
+            permissions,
+        })
     });
-    Some(Sold { roles: roles.collect::<Option<_>>()?, plans: plans.into_iter().collect::<Option<_>>()? })
+    Some(Sold {
+        roles: roles.collect::<Option<_>>()?,
+        plans: plans.into_iter().collect::<Option<_>>()?,
+    })
 }
 
 fn plan(raw: &At<RawPlan>, mistakes: &mut Mistakes) -> Option<Plan> {
     let sale = sale(raw, mistakes);
     let name = raw.name.get();
-    if let Some(name) = name.filter(|name| name.value.0 == "free" && !matches!(sale, Some(None) | None)) {
-        mistakes.add(Mistake::new(name.place, "the plan `free` is not for sale").help("take its price away, or rename it"));
+    if let Some(name) = name.filter(|name| name.value.0 == "free" && matches!(sale, Ok(Some(_)))) {
+        mistakes.add(
+            Mistake::new(name.place, "the plan `free` is not for sale")
+                .help("take its price away, or rename it"),
+        );
     }
-    let replaces = raw.replaces.optional()?;
+    let replaces = raw.replaces.optional().ok()?;
     Some(Plan {
         name: name?.0.clone(),
         role: raw.role.value()?,
-        sale: sale?,
-        replaces: replaces.map(|list| list.0.values().cloned().collect()).unwrap_or_default(),
+        sale: sale.ok()?,
+        replaces: replaces
+            .map(|list| list.0.values().cloned().collect())
+            .unwrap_or_default(),
     })
 }
 
-/// How a plan is sold: `Some(None)` is not at all.
-fn sale(raw: &At<RawPlan>, mistakes: &mut Mistakes) -> Option<Option<Sale>> {
-    let prices = match (&raw.price, &raw.prices) {
-        (Field::Given(_), Field::Given(prices)) => {
-            let mistake = Mistake::new(prices.place, "`price` and `prices` both say what this plan costs");
-            return mistakes.none(mistake.help("keep one of them"));
-        }
-        (Field::Invalid, _) | (_, Field::Invalid) => return None,
-        (Field::Given(price), Field::Absent) => vec![price.value.0.clone()],
-        (Field::Absent, Field::Given(prices)) => prices.0.values().map(|price| price.0.clone()).collect(),
-        (Field::Absent, Field::Absent) => Vec::new(),
-    };
-    match (&raw.mode, prices.is_empty()) {
-        (Field::Absent, true) => Some(None),
-        (Field::Given(mode), true) => mistakes.none(
-            Mistake::new(mode.place, "this plan has a `mode` but no price")
-                .help("add `price: price_…`, or take `mode` away: a plan without a price is not for sale"),
-        ),
-        (Field::Absent, false) => mistakes.none(
-            Mistake::new(raw.place, "this plan has a price but no `mode`")
-                .help("add `mode: subscription` or `mode: payment`"),
-        ),
-        (Field::Given(mode), false) => Some(Some(Sale { mode: mode.value, prices })),
-        (Field::Invalid, _) => None,
+/// How a plan is sold, if it is for sale.
+fn sale(raw: &At<RawPlan>, mistakes: &mut Mistakes) -> Result<Option<Sale>, Invalid> {
+    if let (Field::Given(_), Field::Given(prices)) = (&raw.price, &raw.prices) {
+        let message = "`price` and `prices` both say what this plan costs";
+        mistakes.add(Mistake::new(prices.place, message).help("keep one of them"));
     }
+    let (one, many) = (raw.price.optional()?, raw.prices.optional()?);
+    let many = many.iter().flat_map(|prices| prices.0.values().cloned());
+    let prices: Vec<String> = one.into_iter().chain(many).map(|price| price.0).collect();
+    let mistake = match (&raw.mode, prices.is_empty()) {
+        (Field::Absent, true) => return Ok(None),
+        (Field::Given(mode), false) => {
+            let mode = mode.value;
+            return Ok(Some(Sale { mode, prices }));
+        }
+        (Field::Given(mode), true) => {
+            Mistake::new(mode.place, "this plan has a `mode` but no price").help(
+                "add `price: price_…`, or take `mode` away: a plan without a price is not for sale",
+            )
+        }
+        (Field::Absent, false) => Mistake::new(raw.place, "this plan has a price but no `mode`")
+            .help("add `mode: subscription` or `mode: payment`"),
+        (Field::Invalid, _) => return Err(Invalid),
+    };
+    mistakes.add(mistake);
+    Err(Invalid)
 }
 
 /// Names, roles and prices belong to one plan each: what a user has must say which plan is meant.
@@ -113,7 +142,11 @@ fn unique(list: &List<RawPlan>, mistakes: &mut Mistakes) {
 }
 
 fn priced(plan: &RawPlan) -> Vec<At<PriceId>> {
-    let many = plan.prices.get().map(|prices| prices.0.items.clone()).unwrap_or_default();
+    let many = plan
+        .prices
+        .get()
+        .map(|prices| prices.0.items.clone())
+        .unwrap_or_default();
     plan.price.get().cloned().into_iter().chain(many).collect()
 }
 
@@ -125,14 +158,23 @@ struct Seen {
 
 impl Seen {
     fn new(what: &'static str) -> Self {
-        Self { what, seen: Vec::new() }
+        Self {
+            what,
+            seen: Vec::new(),
+        }
     }
 
     fn add<T>(&mut self, word: &str, at: &At<T>, mistakes: &mut Mistakes) {
         match self.seen.iter().find(|(seen, _)| seen == word) {
             Some((_, line)) => {
-                let message = format!("{} `{word}` belongs to another plan already (line {line})", self.what);
-                mistakes.add(Mistake::new(at.place, message).help("each plan has its own name, role and prices"));
+                let message = format!(
+                    "{} `{word}` belongs to another plan already (line {line})",
+                    self.what
+                );
+                mistakes.add(
+                    Mistake::new(at.place, message)
+                        .help("each plan has its own name, role and prices"),
+                );
             }
             None => self.seen.push((word.to_owned(), at.place.line)),
         }
@@ -145,28 +187,51 @@ fn known_roles(document: &Document, list: &List<RawPlan>, mistakes: &mut Mistake
         Field::Absent => Vec::new(),
         Field::Invalid => return,
     };
-    for role in list.items.iter().filter_map(|plan| plan.role.get()).filter(|role| !names.contains(&role.value)) {
+    for role in list
+        .items
+        .iter()
+        .filter_map(|plan| plan.role.get())
+        .filter(|role| !names.contains(&role.value))
+    {
         let help = match nearest(&role.value, names.iter().map(String::as_str)) {
             Some(name) => format!("did you mean `{name}`?"),
-            None => format!("add it under `roles`, with what it may do: `{}: […]`", role.value),
+            None => format!(
+                "add it under `roles`, with what it may do: `{}: […]`",
+                role.value
+            ),
         };
-        mistakes.add(Mistake::new(role.place, format!("the role `{}` is not under `roles`", role.value)).help(help));
+        mistakes.add(
+            Mistake::new(
+                role.place,
+                format!("the role `{}` is not under `roles`", role.value),
+            )
+            .help(help),
+        );
     }
 }
 
 fn known_replaced(list: &List<RawPlan>, mistakes: &mut Mistakes) {
-    let names: Vec<Option<String>> = list.items.iter().map(|plan| plan.name.value().map(|name| name.0)).collect();
+    let names: Vec<Option<String>> = list
+        .items
+        .iter()
+        .map(|plan| plan.name.value().map(|name| name.0))
+        .collect();
     // A plan that could not be read may be the one that is meant.
     if !list.complete || names.contains(&None) {
         return;
     }
     for (index, plan) in list.items.iter().enumerate() {
-        let Some(replaced) = plan.replaces.get() else { continue };
+        let Some(replaced) = plan.replaces.get() else {
+            continue;
+        };
         for name in &replaced.0.items {
-            let found = names.iter().position(|known| known.as_deref() == Some(name.as_str()));
+            let found = names
+                .iter()
+                .position(|known| known.as_deref() == Some(name.as_str()));
             if found.is_none_or(|found| found >= index) {
                 let message = format!("`{}` is no lower plan", name.value);
-                let help = "name plans that stand above this one in the list: it starts with the lowest";
+                let help =
+                    "name plans that stand above this one in the list: it starts with the lowest";
                 mistakes.add(Mistake::new(name.place, message).help(help));
             }
         }

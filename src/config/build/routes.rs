@@ -5,7 +5,7 @@ use crate::config::raw::Document;
 use crate::config::raw::routes::{DefaultAccess, Route as RawRoute};
 use crate::config::read::{At, Field, OneOrMany};
 use crate::config::report::{Mistake, Mistakes};
-use crate::config::tests::TestCase;
+use crate::config::test_case::TestCase;
 use crate::config::tree::Place;
 use crate::config::values::Permission;
 use crate::policy::{Fallback, Methods, Requirement, Route, Table};
@@ -16,7 +16,11 @@ pub(super) fn routes(document: &Document, mistakes: &mut Mistakes) -> Option<(Ta
         Some(DefaultAccess::Access(access)) => Fallback::Apply(access.into()),
         Some(DefaultAccess::Deny) | None => Fallback::Deny,
     };
-    let raw = document.routes.get().map(|list| list.items.as_slice()).unwrap_or_default();
+    let raw = document
+        .routes
+        .get()
+        .map(|list| list.items.as_slice())
+        .unwrap_or_default();
     let mut routes = Vec::new();
     let mut places = Vec::new();
     for item in raw {
@@ -48,21 +52,36 @@ pub(super) fn routes(document: &Document, mistakes: &mut Mistakes) -> Option<(Ta
 
 fn route(raw: &At<RawRoute>, mistakes: &mut Mistakes) -> Option<Route> {
     let requirement = requirement(raw, mistakes);
-    let methods = match raw.methods.optional()? {
+    let methods = match raw.methods.optional().ok()? {
         None => Methods::All,
         Some(list) => Methods::List(list.0.values().cloned().collect()),
     };
-    Some(Route { pattern: raw.path.value()?, methods, requirement: requirement? })
+    Some(Route {
+        pattern: raw.path.value()?,
+        methods,
+        requirement: requirement?,
+    })
 }
 
 fn requirement(raw: &At<RawRoute>, mistakes: &mut Mistakes) -> Option<Requirement> {
-    let given = [!raw.access.is_absent(), !raw.permissions.is_absent(), !raw.any_permission.is_absent()];
+    let given = [
+        !raw.access.is_absent(),
+        !raw.permissions.is_absent(),
+        !raw.any_permission.is_absent(),
+    ];
     let help = "write exactly one of `access: public | optional | authenticated`, `permissions: […]` (all of them) \
                 and `any_permission: […]` (one of them)";
     match given.iter().filter(|given| **given).count() {
-        0 => return mistakes.none(Mistake::new(raw.place, "this route does not say what it needs").help(help)),
+        0 => {
+            return mistakes
+                .none(Mistake::new(raw.place, "this route does not say what it needs").help(help));
+        }
         1 => {}
-        _ => return mistakes.none(Mistake::new(raw.place, "this route says in two ways what it needs").help(help)),
+        _ => {
+            return mistakes.none(
+                Mistake::new(raw.place, "this route says in two ways what it needs").help(help),
+            );
+        }
     }
     match (raw.access.value(), &raw.permissions, &raw.any_permission) {
         (Some(access), _, _) => Some(access.into()),
@@ -73,14 +92,24 @@ fn requirement(raw: &At<RawRoute>, mistakes: &mut Mistakes) -> Option<Requiremen
 }
 
 fn names(list: &OneOrMany<Permission>) -> Vec<String> {
-    list.0.values().map(|permission| permission.0.clone()).collect()
+    list.0
+        .values()
+        .map(|permission| permission.0.clone())
+        .collect()
 }
 
 /// Reports a route that Tollgate's own endpoints hide. A wildcard that merely includes one is fine.
 fn not_intercepted(raw: &RawRoute, mistakes: &mut Mistakes) {
-    let Some(path) = raw.path.get().filter(|path| is_intercepted(path.as_str())) else { return };
-    let message = format!("`{}` is answered by Tollgate itself, since the file has a `stripe` section", path.value);
-    mistakes.add(Mistake::new(path.place, message).help("take this route away: it would never be reached"));
+    let Some(path) = raw.path.get().filter(|path| is_intercepted(path.as_str())) else {
+        return;
+    };
+    let message = format!(
+        "`{}` is answered by Tollgate itself, since the file has a `stripe` section",
+        path.value
+    );
+    mistakes.add(
+        Mistake::new(path.place, message).help("take this route away: it would never be reached"),
+    );
 }
 
 /// Reports, once, that tokens are needed and nothing says whose.
@@ -91,8 +120,14 @@ fn tokens_without_auth0(
     fallback: &Fallback,
     mistakes: &mut Mistakes,
 ) {
-    let needing = routes.iter().zip(places).filter(|(route, _)| route.requirement != Requirement::Public);
-    let by_default = !matches!(fallback, Fallback::Deny | Fallback::Apply(Requirement::Public));
+    let needing = routes
+        .iter()
+        .zip(places)
+        .filter(|(route, _)| route.requirement != Requirement::Public);
+    let by_default = !matches!(
+        fallback,
+        Fallback::Deny | Fallback::Apply(Requirement::Public)
+    );
     let default = document.default.place().filter(|_| by_default);
     let places: Vec<Place> = needing.map(|(_, place)| *place).chain(default).collect();
     let Some(first) = places.first() else { return };
@@ -101,13 +136,14 @@ fn tokens_without_auth0(
         count => format!(", and so do {} more", count - 1),
     };
     let message = format!("this needs access tokens{more}, but the file has no `auth0` section");
-    let help = "add `auth0: { domain: tenant.eu.auth0.com, audience: … }`, or write `access: public`";
+    let help =
+        "add `auth0: { domain: tenant.eu.auth0.com, audience: … }`, or write `access: public`";
     mistakes.add(Mistake::new(*first, message).help(help));
 }
 
 pub(super) fn tests(document: &Document) -> Option<Vec<TestCase>> {
     let tests = document.tests.get()?.items.iter().map(|raw| {
-        let permissions = raw.permissions.optional()?;
+        let permissions = raw.permissions.optional().ok()?;
         Some(TestCase {
             line: raw.place.line,
             method: raw.method.value()?,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::config::raw::Document;
 use crate::config::raw::server::{Server, Tls};
-use crate::config::read::{At, Field};
+use crate::config::read::{At, Invalid};
 use crate::config::report::{Mistake, Mistakes};
 use crate::server::{Config, Limits, Listen, TlsFiles};
 
@@ -13,16 +13,12 @@ const LEAST_HEADER_BYTES: u64 = 8 * 1024;
 
 pub(super) fn config(raw: &Server, mistakes: &mut Mistakes) -> Option<Config> {
     let listeners = listeners(raw, mistakes);
-    let tls = match &raw.tls {
-        Field::Given(tls) => files(tls).map(Some),
-        Field::Absent => Some(None),
-        Field::Invalid => None,
-    };
+    let tls = raw.tls.built(|tls| files(tls));
     let limits = limits(raw, mistakes);
-    let workers = raw.workers.optional();
+    let workers = raw.workers.optional().ok();
     Some(Config {
         listeners: listeners?,
-        tls: tls?,
+        tls: tls.ok()?,
         limits: limits?,
         drain_timeout: raw.drain_timeout.value()?.0,
         workers: workers?.map_or_else(processors, |workers| workers.0),
@@ -30,17 +26,30 @@ pub(super) fn config(raw: &Server, mistakes: &mut Mistakes) -> Option<Config> {
 }
 
 /// The address of the admin listener, unless it is off.
-pub(super) fn admin(document: &Document, mistakes: &mut Mistakes) -> Option<Option<SocketAddr>> {
-    let listen = document.admin.get()?.listen.get()?;
+///
+/// # Errors
+///
+/// When its address is not valid.
+pub(super) fn admin(
+    document: &Document,
+    mistakes: &mut Mistakes,
+) -> Result<Option<SocketAddr>, Invalid> {
+    let listen = document.admin.get().and_then(|admin| admin.listen.get());
+    let listen = listen.ok_or(Invalid)?;
     if let (Some(address), Some(server)) = (listen.0, document.server.get())
-        && addresses(server).iter().any(|public| clash(public.value, address))
+        && addresses(server)
+            .iter()
+            .any(|public| clash(public.value, address))
     {
         mistakes.add(
-            Mistake::new(listen.place, format!("`{address}` is a public listener too"))
-                .help("the admin listener needs a port of its own, which the public cannot reach"),
+            Mistake::new(
+                listen.place,
+                format!("`{address}` is a public listener too"),
+            )
+            .help("the admin listener needs a port of its own, which the public cannot reach"),
         );
     }
-    Some(listen.0)
+    Ok(listen.0)
 }
 
 /// Every public address in the file.
@@ -53,38 +62,57 @@ pub(super) fn addresses(raw: &Server) -> Vec<At<SocketAddr>> {
 fn listeners(raw: &Server, mistakes: &mut Mistakes) -> Option<Vec<Listen>> {
     let all = addresses(raw);
     for (index, address) in all.iter().enumerate() {
-        if all[..index].iter().any(|earlier| clash(earlier.value, address.value)) {
+        if all[..index]
+            .iter()
+            .any(|earlier| clash(earlier.value, address.value))
+        {
             let message = format!("`{}` is listened on already", address.value);
-            mistakes.add(Mistake::new(address.place, message).help("give each listener a port of its own"));
+            mistakes.add(
+                Mistake::new(address.place, message).help("give each listener a port of its own"),
+            );
         }
     }
     let plain = raw.listen.get()?.0.items.iter().map(|item| item.value);
-    let (all_tls, extra) = match raw.tls.optional()? {
+    let (all_tls, extra) = match raw.tls.optional().ok()? {
         None => (false, None),
         Some(tls) => {
-            let extra = tls.listen.optional()?;
+            let extra = tls.listen.optional().ok()?;
             (extra.is_none(), extra)
         }
     };
-    let plain = plain.map(|address| Listen { address, tls: all_tls });
-    Some(plain.chain(extra.map(|address| Listen { address, tls: true })).collect())
+    let plain = plain.map(|address| Listen {
+        address,
+        tls: all_tls,
+    });
+    Some(
+        plain
+            .chain(extra.map(|address| Listen { address, tls: true }))
+            .collect(),
+    )
 }
 
 /// Whether both cannot be bound. Port 0 is a new one each time.
 fn clash(a: SocketAddr, b: SocketAddr) -> bool {
     let everywhere = a.ip().is_unspecified() || b.ip().is_unspecified();
-    a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || (everywhere && a.is_ipv4() == b.is_ipv4()))
+    a.port() == b.port()
+        && a.port() != 0
+        && (a.ip() == b.ip() || (everywhere && a.is_ipv4() == b.is_ipv4()))
 }
 
 fn files(raw: &Tls) -> Option<TlsFiles> {
-    Some(TlsFiles { certificate: raw.certificate.value()?, key: raw.key.value()? })
+    Some(TlsFiles {
+        certificate: raw.certificate.value()?,
+        key: raw.key.value()?,
+    })
 }
 
 fn limits(raw: &Server, mistakes: &mut Mistakes) -> Option<Limits> {
     let head = raw.max_header_bytes.get();
     if let Some(head) = head.filter(|head| head.value.0.0 < LEAST_HEADER_BYTES) {
         let message = "the head of a request needs 8KiB at least";
-        mistakes.add(Mistake::new(head.place, message).help("write `8KiB` or more; the default is `32KiB`"));
+        mistakes.add(
+            Mistake::new(head.place, message).help("write `8KiB` or more; the default is `32KiB`"),
+        );
     }
     let http2 = raw.http2.get()?;
     Some(Limits {

@@ -5,7 +5,6 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::raw::Document;
 use crate::config::raw::telemetry;
-use crate::config::read::Field;
 use crate::config::report::{Mistake, Mistakes};
 use crate::telemetry::{Config, Otlp};
 use crate::types::Secret;
@@ -19,18 +18,27 @@ pub(super) fn config(document: &Document, mistakes: &mut Mistakes) -> Option<Con
         let help = "write `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,tollgate::auth=debug`";
         mistakes.add(Mistake::new(level.place, message).help(help));
     }
-    let otlp = match &document.telemetry.get()?.otlp {
-        Field::Given(raw) => otlp(raw, mistakes).map(Some),
-        Field::Absent => Some(None),
-        Field::Invalid => None,
-    };
-    Some(Config { format: log.format.value()?, filter: log.level.value()?, access: log.access.value()?, otlp: otlp? })
+    let otlp = &document.telemetry.get()?.otlp;
+    let otlp = otlp.built(|raw| self::otlp(raw, mistakes));
+    Some(Config {
+        format: log.format.value()?,
+        filter: log.level.value()?,
+        access: log.access.value()?,
+        otlp: otlp.ok()?,
+    })
 }
 
 fn otlp(raw: &telemetry::Otlp, mistakes: &mut Mistakes) -> Option<Otlp> {
-    if let Some(sample) = raw.sample.get().filter(|sample| !(0.0..=1.0).contains(&sample.value)) {
+    if let Some(sample) = raw
+        .sample
+        .get()
+        .filter(|sample| !(0.0..=1.0).contains(&sample.value))
+    {
         let message = format!("{} is no share of the whole", sample.value);
-        mistakes.add(Mistake::new(sample.place, message).help("write a number from 0 to 1: `0.1` traces one in ten"));
+        mistakes.add(
+            Mistake::new(sample.place, message)
+                .help("write a number from 0 to 1: `0.1` traces one in ten"),
+        );
     }
     let headers = headers(raw, mistakes);
     Some(Otlp {
@@ -43,7 +51,13 @@ fn otlp(raw: &telemetry::Otlp, mistakes: &mut Mistakes) -> Option<Otlp> {
 
 fn headers(raw: &telemetry::Otlp, mistakes: &mut Mistakes) -> Option<Vec<(String, Secret)>> {
     let mut headers = Vec::new();
-    for (name, value) in raw.headers.optional()?.map(|named| named.0).unwrap_or_default() {
+    for (name, value) in raw
+        .headers
+        .optional()
+        .ok()?
+        .map(|named| named.0)
+        .unwrap_or_default()
+    {
         if HeaderName::from_bytes(name.as_bytes()).is_err() {
             let message = format!("`{}` is no name of a header", name.value);
             mistakes.add(Mistake::new(name.place, message).help("write letters, digits and `-`"));

@@ -33,6 +33,7 @@ section! {
         /// The client that may read and assign roles.
         management: Management = optional(),
     }
+    one of domain | url
 }
 
 section! {

@@ -5,11 +5,12 @@ use std::time::Duration;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use crate::config::billing::{Cancel, PastDue};
-use crate::config::read::{Form, OneOrMany, Positive, Read, alternatives, choice, choose};
+use crate::config::read::{Form, OneOrMany, Positive, Read};
 use crate::config::report::Mistakes;
 use crate::config::section::{default, optional, required, section};
 use crate::config::tree::{Node, Value};
 use crate::config::values::{HttpUrl, StoreUrl};
+use crate::config::words::{alternatives, choice, choose};
 use crate::entitlement::Mode;
 use crate::types::Secret;
 
@@ -122,7 +123,9 @@ impl Form for PriceId {
 
     fn parse(text: &str) -> Result<Self, String> {
         if text.starts_with("prod_") {
-            return Err("this is a product: write the id of one of its prices (`price_…`)".to_owned());
+            return Err(
+                "this is a product: write the id of one of its prices (`price_…`)".to_owned(),
+            );
         }
         if !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic()) {
             return Ok(Self(text.to_owned()));
@@ -144,6 +147,9 @@ impl Form for PublishableKey {
         if text.starts_with("pk_test_") || text.starts_with("pk_live_") {
             return String::parse(text).map(Self);
         }
-        Err(format!("it starts with {}", alternatives(["pk_test_", "pk_live_"])))
+        Err(format!(
+            "it starts with {}",
+            alternatives(["pk_test_", "pk_live_"])
+        ))
     }
 }

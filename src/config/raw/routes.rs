@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
-use crate::config::read::{List, OneOrMany, choice};
+use crate::config::read::{List, OneOrMany};
 use crate::config::section::{default, optional, required, section};
-use crate::config::tests::Expect;
+use crate::config::test_case::Expect;
 use crate::config::values::{AllowedHeader, Origin, Permission};
+use crate::config::words::choice;
 use crate::gate::Per;
 use crate::policy::{Pattern, Requirement};
 use crate::types::Rate;
@@ -60,6 +61,7 @@ section! {
         /// A token that holds one of these.
         any_permission: OneOrMany<Permission> = optional(),
     }
+    one of access | permissions | any_permission
 }
 
 section! {

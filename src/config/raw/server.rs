@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::config::read::{Form, List, OneOrMany, Positive, choice};
+use crate::config::read::{Form, List, OneOrMany, Positive};
 use crate::config::section::{default, defaults, optional, required, section};
 use crate::config::values::{BasePath, Size};
+use crate::config::words::choice;
 use crate::policy::Semicolons;
 
 section! {

@@ -1,8 +1,9 @@
 //! `log` and `telemetry`.
 
-use crate::config::read::{Named, choice};
+use crate::config::read::Named;
 use crate::config::section::{default, optional, required, section};
 use crate::config::values::HttpUrl;
+use crate::config::words::choice;
 use crate::telemetry::Format;
 use crate::types::Secret;
 

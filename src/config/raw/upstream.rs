@@ -6,11 +6,12 @@ use std::time::Duration;
 use http::HeaderName;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use crate::config::read::{List, Positive, Read, choice};
+use crate::config::read::{List, Positive, Read};
 use crate::config::report::Mistakes;
 use crate::config::section::{default, optional, required, section};
 use crate::config::tree::{Entry, Node, Value};
 use crate::config::values::UpstreamUrl;
+use crate::config::words::choice;
 use crate::proxy::{HostPolicy, Protocol};
 use crate::types::Secret;
 
@@ -69,8 +70,15 @@ pub(crate) struct OrUrl<T>(pub(crate) T);
 impl<T: Read> Read for OrUrl<T> {
     fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
         if let Value::Text(_) = &node.value {
-            let url = Entry { key: "url".to_owned(), key_place: node.place, node: node.clone() };
-            let section = Node { place: node.place, value: Value::Map(vec![url]) };
+            let url = Entry {
+                key: "url".to_owned(),
+                key_place: node.place,
+                node: node.clone(),
+            };
+            let section = Node {
+                place: node.place,
+                value: Value::Map(vec![url]),
+            };
             return T::read(&section, mistakes).map(Self);
         }
         T::read(node, mistakes).map(Self)

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
 use super::{Gate, Log};
 use crate::support::auth0::{AUDIENCE, Auth0};
 
@@ -181,31 +183,35 @@ pub(crate) async fn launch(folder: tempfile::TempDir, config: &Path, tls: bool) 
         log,
         folder,
     };
-    let count = if tls { 2 } else { 1 };
-    let address = |event: &serde_json::Value| {
-        event["listener.address"]
-            .as_str()
-            .and_then(|a| a.parse().ok())
-    };
-    for event in gate
-        .log
-        .until("its listeners", count, |event| {
-            event["message"] == "listening"
-        })
-        .await
-    {
-        if event["listener.tls"] == true {
-            gate.tls = address(&event);
-        } else {
-            gate.address = address(&event).unwrap_or(unknown);
-        }
-    }
-    let admin = gate
-        .log
-        .until("its admin listener", 1, |event| {
-            event["message"] == "admin listening"
-        })
-        .await;
-    gate.admin = address(&admin[0]).unwrap_or(unknown);
+    gate.learn_addresses(tls).await;
     gate
+}
+
+impl Gate {
+    /// Reads from the log which ports the system chose.
+    async fn learn_addresses(&mut self, tls: bool) {
+        let count = if tls { 2 } else { 1 };
+        for event in self
+            .log
+            .until("its listeners", count, |event| {
+                event["message"] == "listening"
+            })
+            .await
+        {
+            if event["listener.tls"] == true {
+                self.tls = address(&event);
+            } else {
+                self.address = address(&event).unwrap_or(self.address);
+            }
+        }
+        let admin = |event: &Value| event["message"] == "admin listening";
+        let admin = self.log.until("its admin listener", 1, admin).await;
+        self.admin = address(&admin[0]).unwrap_or(self.admin);
+    }
+}
+
+fn address(event: &Value) -> Option<SocketAddr> {
+    event["listener.address"]
+        .as_str()
+        .and_then(|text| text.parse().ok())
 }

@@ -1,18 +1,20 @@
 //! Certificates for a test, and clients that trust them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::Gate;
+use crate::support::net::{Listening, Reserved};
 
-/// A self-signed certificate for `gate.test`.
+/// A self-signed certificate for `gate.test` and 127.0.0.1.
 pub(crate) struct Certificate {
     pub(crate) chain: String,
     pub(crate) key: String,
@@ -22,7 +24,8 @@ impl Certificate {
     /// Makes one.
     pub(crate) fn new() -> Self {
         let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["gate.test".to_owned()]).expect("a certificate");
+            generate_simple_self_signed(["gate.test".to_owned(), "127.0.0.1".to_owned()])
+                .expect("a certificate");
         Self {
             chain: cert.pem(),
             key: signing_key.serialize_pem(),
@@ -32,6 +35,19 @@ impl Certificate {
     /// The certificate as it goes over the wire.
     pub(crate) fn der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_slice(self.chain.as_bytes()).expect("PEM")
+    }
+
+    /// A server that shows this certificate.
+    fn server(&self) -> TlsAcceptor {
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("PEM");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the default versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![self.der()], key)
+            .expect("a certificate and its key");
+        TlsAcceptor::from(Arc::new(config))
     }
 
     /// A client that trusts this certificate and offers `alpn`.
@@ -47,6 +63,23 @@ impl Certificate {
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         TlsConnector::from(Arc::new(config))
     }
+}
+
+/// Speaks TLS before `backend`, which does not.
+pub(crate) fn tls_before(certificate: &Certificate, backend: SocketAddr) -> Listening {
+    let acceptor = certificate.server();
+    Listening::start(Reserved::any().listen(), move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut outer) = acceptor.accept(stream).await else {
+                return;
+            };
+            let Ok(mut inner) = TcpStream::connect(backend).await else {
+                return;
+            };
+            let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
+        }
+    })
 }
 
 impl Gate {

@@ -15,12 +15,71 @@ pub(super) fn requests(bearer: Option<&str>) -> Vec<Vec<u8>> {
                 requests.push(request(method, &target, &authorization));
             }
         }
-        requests.extend(disguised(&path.join("/"), &authorization));
+        requests.extend(super::disguises::disguised(&path.join("/"), &authorization));
     }
     requests
 }
 
-fn request(method: &str, target: &[u8], headers: &str) -> Vec<u8> {
+/// The header fields of one HTTP/2 request, pseudo-headers first.
+pub(super) type Fields = Vec<(&'static str, Vec<u8>)>;
+
+/// Every hostile HTTP/2 request.
+pub(super) fn streams(bearer: Option<&str>) -> Vec<Fields> {
+    let mut streams: Vec<Fields> = Vec::new();
+    for path in PATHS {
+        streams.extend(
+            targets(path)
+                .into_iter()
+                .map(|target| vec![(":path", target)]),
+        );
+        streams.extend(two_faced(format!("/{}", path.join("/")).as_bytes()));
+    }
+    let pseudo = [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", "gate.test"),
+    ];
+    for fields in &mut streams {
+        fields.splice(
+            0..0,
+            pseudo.map(|(name, value)| (name, value.as_bytes().to_vec())),
+        );
+        fields
+            .extend(bearer.map(|token| ("authorization", format!("Bearer {token}").into_bytes())));
+    }
+    streams
+}
+
+/// Fields that name a public path and the guarded one.
+fn two_faced(guarded: &[u8]) -> [Fields; 6] {
+    let (public, guarded) = (|| b"/pub/x".to_vec(), || guarded.to_vec());
+    let split = [
+        b"/pub/x HTTP/1.1\r\nHost: x\r\n\r\nGET ".to_vec(),
+        guarded(),
+    ]
+    .concat();
+    let injected = [b"b\r\n\r\nGET ".to_vec(), guarded(), b" HTTP/1.1".to_vec()].concat();
+    [
+        vec![(":path", public()), (":path", guarded())],
+        vec![(":path", guarded()), (":path", public())],
+        vec![(":path", public()), ("x-original-url", guarded())],
+        vec![(":path", guarded()), ("host", b"other.test".to_vec())],
+        vec![(":path", split)],
+        vec![(":path", public()), ("x-a", injected)],
+    ]
+}
+
+/// The fields as text, without the token.
+pub(super) fn shown(fields: &Fields) -> String {
+    let told = fields.iter().filter(|(name, _)| *name != "authorization");
+    let pairs: Vec<String> = told
+        .map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value)))
+        .collect();
+    format!("HTTP/2 {}", pairs.join(" "))
+}
+
+/// A request for `target`, with `headers` as lines.
+pub(super) fn request(method: &str, target: &[u8], headers: &str) -> Vec<u8> {
     let rest = format!(" HTTP/1.1\r\nHost: gate.test\r\nConnection: close\r\n{headers}\r\n");
     [method.as_bytes(), b" ", target, rest.as_bytes()].concat()
 }
@@ -260,19 +319,14 @@ fn letters(plain: &str) -> Vec<String> {
             .collect()
     };
     let capital = plain[..1].to_ascii_uppercase() + &plain[1..];
-    let capitals = encode(plain, |byte| {
-        char::from(byte.to_ascii_uppercase()).to_string()
+    let mixed = plain.char_indices().map(|(at, letter)| {
+        if at % 2 == 0 {
+            letter.to_ascii_uppercase()
+        } else {
+            letter
+        }
     });
-    let mixed: String = plain
-        .char_indices()
-        .map(|(at, letter)| {
-            if at % 2 == 0 {
-                letter.to_ascii_uppercase()
-            } else {
-                letter
-            }
-        })
-        .collect();
+    let mixed: String = mixed.collect();
     vec![
         encode(plain, |byte| format!("%{byte:02x}")),
         encode(plain, |byte| format!("%{byte:02X}")),
@@ -289,79 +343,8 @@ fn letters(plain: &str) -> Vec<String> {
         plain.replacen('i', "%c4%b0", 1),
         plain.replacen('i', "%c4%b1", 1),
         plain.replacen('m', "m%cc%81", 1),
+        plain.to_ascii_uppercase(),
         capital,
-        capitals,
         mixed,
     ]
-}
-
-/// Requests for a public path that ask the backend to take them for another.
-fn disguised(path: &str, authorization: &str) -> Vec<Vec<u8>> {
-    let mut requests = Vec::new();
-    for name in [
-        "X-Original-URL",
-        "X-Rewrite-URL",
-        "X_Original_URL",
-        "X-Original-Uri",
-        "X-Forwarded-Prefix",
-        "X-Forwarded-Path",
-        "X-Forwarded-Uri",
-        "X-Script-Name",
-        "Script-Name",
-        "Base-Url",
-        "X-Http-Path-Override",
-        "Destination",
-        "Referer",
-        "Content-Location",
-    ] {
-        let headers = format!("{name}: /{path}\r\n{authorization}");
-        requests.push(request("GET", b"/pub/x", &headers));
-        requests.push(request("GET", b"/", &headers));
-    }
-    for name in [
-        "X-HTTP-Method-Override",
-        "X-HTTP-Method",
-        "X-Method-Override",
-        "X_HTTP_Method_Override",
-    ] {
-        let target = format!("/{path}").into_bytes();
-        requests.push(request(
-            "OPTIONS",
-            &target,
-            &format!("{name}: GET\r\n{authorization}"),
-        ));
-    }
-    let inner = format!("GET /{path} HTTP/1.1\r\nHost: gate.test\r\n\r\n");
-    requests.extend(smuggled(&inner, authorization));
-    requests
-}
-
-/// Requests with another one in their body, framed so that two readers might disagree where it ends.
-fn smuggled(inner: &str, authorization: &str) -> Vec<Vec<u8>> {
-    let head = format!("POST /pub/x HTTP/1.1\r\nHost: gate.test\r\n{authorization}");
-    let length = inner.len();
-    let framings = [
-        format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{inner}"),
-        format!("Content-Length: 0\r\nContent-Length: {length}\r\n\r\n{inner}"),
-        format!("Transfer-Encoding: xchunked\r\nContent-Length: {length}\r\n\r\n{inner}"),
-        format!("Transfer-Encoding : chunked\r\nContent-Length: {length}\r\n\r\n{inner}"),
-        format!(
-            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n{inner}"
-        ),
-        format!("Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{inner}"),
-        format!("Connection: Content-Length\r\nContent-Length: {length}\r\n\r\n{inner}"),
-        format!(
-            "Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{inner}"
-        ),
-        format!("Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n{inner}"),
-        format!(
-            "Upgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: {length}\r\n\r\n{inner}"
-        ),
-        format!("X: y\rContent-Length: 0\r\n\r\n{inner}"),
-        format!("X: y\nContent-Length: {length}\r\n\r\n{inner}"),
-    ];
-    framings
-        .into_iter()
-        .map(|framing| format!("{head}{framing}").into_bytes())
-        .collect()
 }

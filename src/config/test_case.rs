@@ -7,7 +7,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::read::{Read, wrong_kind};
 use super::report::{Mistake, Mistakes};
-use super::tree::{Node, Text, Value};
+use super::tree::{Node, Value};
 
 /// One test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,10 +52,10 @@ const REFUSALS: [StatusCode; 5] = [
 
 impl Read for Expect {
     fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
-        let found = match &node.value {
-            Value::Int(number) => number.to_string(),
-            Value::Text(Text { text, .. }) => text.clone(),
-            _ => return wrong_kind(node, "`allow` or a status", mistakes),
+        let found = match (&node.value, node.value.as_text()) {
+            (Value::Int(number), _) => number.to_string(),
+            (_, Some(text)) => text.to_owned(),
+            (_, None) => return wrong_kind(node, "`allow` or a status", mistakes),
         };
         if found == "allow" {
             return Some(Self::Allow);
@@ -63,8 +63,11 @@ impl Read for Expect {
         match REFUSALS.iter().find(|status| status.as_str() == found) {
             Some(status) => Some(Self::Refuse(*status)),
             None => mistakes.none(
-                Mistake::new(node.place, format!("unknown value `{}`", super::read::shortened(&found)))
-                    .help("allowed: `allow`, 400, 401, 403, 404 or 405"),
+                Mistake::new(
+                    node.place,
+                    format!("unknown value `{}`", super::words::shortened(&found)),
+                )
+                .help("allowed: `allow`, 400, 401, 403, 404 or 405"),
             ),
         }
     }

@@ -1,0 +1,230 @@
+//! The way of a request: target, preflight, path, limits, route, token, decision, upstream. One direction.
+
+mod client;
+mod config;
+mod cors;
+mod intercept;
+mod limit;
+mod record;
+mod refusal;
+mod target;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::Full;
+
+pub use config::{AllowedHeaders, Config, Cors, Origins, Per, RateLimit};
+pub use intercept::{Claim, ENDPOINTS, Endpoint, claim};
+use record::{Record, Recorded};
+use refusal::Refusal;
+use target::Target;
+
+use crate::auth::{Outcome, TokenError, Verifier, bearer};
+use crate::clock::Clock;
+use crate::policy::{self, Credential, Found, NormalPath, Permit};
+use crate::proxy::{self, Outgoing, Upstream};
+use crate::server::{Handler, Peer, RequestBody};
+use crate::telemetry::Metrics;
+use crate::telemetry::trace::Tracer;
+
+/// One worker's gate.
+pub struct Gate {
+    shared: Arc<Shared>,
+    upstream: Upstream<RequestBody>,
+}
+
+/// What all workers share.
+pub struct Shared {
+    rules: ArcSwap<Rules>,
+    verifier: Option<Verifier>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    tracer: Option<Arc<Tracer>>,
+}
+
+/// One snapshot of the config, with the buckets of its rate limits.
+struct Rules {
+    config: Config,
+    limits: limit::Limits,
+}
+
+impl Rules {
+    fn new(config: Config) -> Self {
+        let limits = limit::Limits::new(&config.rate_limits);
+        Self { config, limits }
+    }
+}
+
+impl Shared {
+    /// A gate with these rules. Without a verifier no route may need a token, which the config sees to.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        verifier: Option<Verifier>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        tracer: Option<Arc<Tracer>>,
+    ) -> Self {
+        Self { rules: ArcSwap::from_pointee(Rules::new(config)), verifier, clock, metrics, tracer }
+    }
+
+    /// Puts new rules in force for requests that come from now on.
+    pub fn reload(&self, config: Config) {
+        self.rules.store(Arc::new(Rules::new(config)));
+    }
+
+    /// Whether tokens can be verified.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.verifier.as_ref().is_none_or(Verifier::is_ready)
+    }
+}
+
+/// The body of an answer.
+pub type Body = Recorded<proxy::Body<RequestBody>>;
+
+/// An answer: ours, or the upstream's.
+enum Answer {
+    Own(Response<Full<Bytes>>),
+    Upstream(Response<proxy::Body<RequestBody>>),
+}
+
+impl Gate {
+    /// A gate that forwards to `upstream`.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, upstream: Upstream<RequestBody>) -> Self {
+        Self { shared, upstream }
+    }
+
+    async fn answer(&self, rules: &Rules, record: &mut Record, request: Request<RequestBody>) -> Result<Answer, Refusal> {
+        let config = &rules.config;
+        let target = Target::read(&request)?;
+        if let Some(preflight) = cors::preflight(config.cors.as_ref(), &request) {
+            return preflight.map(Answer::Own);
+        }
+        if target.is_asterisk {
+            return Ok(Answer::Own(target::options_of_the_server()));
+        }
+        let path = NormalPath::parse(target.path, &config.paths)?;
+        record.path(path.as_str());
+        rules.limits.check_client(&path, record.client())?;
+        if config.billing {
+            intercept::refuse(&path, request.method())?;
+        }
+        let found = config.table.find(&path, request.method());
+        record.found(&found, &config.table);
+        let permit = self.decide(rules, record, &path, &found, &request).await?;
+        let uri = proxy::origin_form(path.as_str(), target.query).ok_or(Refusal::Target)?;
+        self.forward(config, record, permit, request, uri).await.map(Answer::Upstream)
+    }
+
+    async fn decide(
+        &self,
+        rules: &Rules,
+        record: &mut Record,
+        path: &NormalPath<'_>,
+        found: &Found<'_>,
+        request: &Request<RequestBody>,
+    ) -> Result<Permit, Refusal> {
+        if cors::is_preflight(request) {
+            return policy::decide_preflight(found).map_err(Refusal::from);
+        }
+        let credential = match found.requirement() {
+            Some(requirement) if requirement.reads_token() => self.credential(request).await?,
+            Some(_) | None => Credential::None,
+        };
+        if let Credential::Valid(principal) = &credential {
+            record.principal(principal);
+        }
+        rules.limits.check_subject(path, record.client(), record.subject())?;
+        policy::decide(found, credential).map_err(Refusal::from)
+    }
+
+    async fn credential(&self, request: &Request<RequestBody>) -> Result<Credential<TokenError>, Refusal> {
+        let unverified_token = match bearer(request.headers()) {
+            Ok(None) => return Ok(Credential::None),
+            Ok(Some(token)) => token,
+            Err(error) => {
+                self.shared.metrics.token_verification(error.label());
+                return Ok(Credential::Invalid(error));
+            }
+        };
+        let Some(verifier) = &self.shared.verifier else { return Err(Refusal::NotReady) };
+        match verifier.verify(unverified_token).await {
+            Outcome::Verified(principal) => Ok(Credential::Valid(principal)),
+            Outcome::Refused(error) => Ok(Credential::Invalid(error)),
+            Outcome::NotReady => Err(Refusal::NotReady),
+        }
+    }
+
+    async fn forward(
+        &self,
+        config: &Config,
+        record: &mut Record,
+        permit: Permit,
+        mut request: Request<RequestBody>,
+        uri: http::Uri,
+    ) -> Result<Response<proxy::Body<RequestBody>>, Refusal> {
+        if !request.body_mut().limit(config.max_body) {
+            return Err(Refusal::TooLarge);
+        }
+        *request.uri_mut() = uri;
+        record.permitted();
+        let addressing = record.addressing(request.headers());
+        let outgoing = Outgoing { request, addressing, keep: record.keep() };
+        let sent = Instant::now();
+        let answer = self.upstream.forward(permit, outgoing).await;
+        record.upstream(sent.elapsed());
+        answer.map_err(|error| {
+            let refusal = Refusal::from(&error);
+            tracing::warn!(request.id = record.request_id(), error = %error, "no answer from the upstream");
+            refusal
+        })
+    }
+}
+
+impl Handler for Gate {
+    type Body = Body;
+
+    #[expect(clippy::manual_async_fn, reason = "the trait asks for a future that is Send")]
+    fn handle(
+        self: Arc<Self>,
+        peer: Arc<Peer>,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static {
+        async move {
+            let rules = self.shared.rules.load_full();
+            let mut record = Record::start(&self.shared, &rules.config, peer, &request);
+            let answer = self.answer(&rules, &mut record, request).await;
+            let cors = rules.config.cors.as_ref();
+            match answer {
+                Ok(Answer::Upstream(mut response)) => {
+                    cors::complete(cors, record.origin(), response.headers_mut());
+                    record.upstream_answer(response)
+                }
+                Ok(Answer::Own(response)) => record.own_answer(cors, response),
+                Err(refusal) => {
+                    let problem = refusal.into_problem(&rules.config.catalog);
+                    record.refused(&problem);
+                    let now = self.shared.clock.unix_seconds();
+                    let response = problem.into_response(record.raw_path(), record.request_id(), now);
+                    record.own_answer(cors, response)
+                }
+            }
+        }
+    }
+
+    fn malformed(&self, peer: &Peer, status: StatusCode) -> Bytes {
+        record::malformed(&self.shared, peer, status)
+    }
+}
+
+/// A header value of text that is known to be visible ASCII; anything else becomes empty.
+fn header_value(text: impl Into<String>) -> HeaderValue {
+    HeaderValue::try_from(text.into()).unwrap_or_else(|_| HeaderValue::from_static(""))
+}

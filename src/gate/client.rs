@@ -1,0 +1,193 @@
+//! Where a request came from: the peer, or whoever a trusted proxy says.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use ipnet::IpNet;
+
+use super::header_value;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Addresses read of one chain; more proxies than this no request passes.
+const MAX_HOPS: usize = 32;
+
+/// The client, as far as it can be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Client {
+    /// The nearest address that is no trusted proxy.
+    pub(super) address: IpAddr,
+    /// The address of the connection.
+    pub(super) peer: IpAddr,
+    /// Whether the peer is a trusted proxy.
+    pub(super) trusted: bool,
+}
+
+impl Client {
+    pub(super) fn identify(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Self {
+        let peer = peer.to_canonical();
+        let is_proxy = |address: &IpAddr| proxies.iter().any(|net| net.contains(address));
+        let trusted = is_proxy(&peer);
+        if !trusted {
+            return Self { address: peer, peer, trusted };
+        }
+        // From the nearest hop outwards; what lies behind the first stranger is that stranger's word.
+        let mut address = peer;
+        for hop in hops(headers).iter().rev() {
+            let Some(hop) = parse_hop(hop) else { break };
+            address = hop;
+            if !is_proxy(&hop) {
+                break;
+            }
+        }
+        Self { address, peer, trusted }
+    }
+
+    /// `X-Forwarded-For` for the upstream.
+    pub(super) fn forwarded_for(&self, headers: &HeaderMap) -> HeaderValue {
+        let mut chain: Vec<String> = if self.trusted { known_hops(headers) } else { Vec::new() };
+        chain.push(self.peer.to_string());
+        header_value(chain.join(", "))
+    }
+
+    /// `X-Forwarded-Proto` for the upstream.
+    pub(super) fn proto(&self, headers: &HeaderMap, tls: bool) -> HeaderValue {
+        let said = headers.get(FORWARDED_PROTO).filter(|_| self.trusted).map(HeaderValue::as_bytes);
+        let secure = match said {
+            Some(b"https") => true,
+            Some(b"http") => false,
+            Some(_) | None => tls,
+        };
+        HeaderValue::from_static(if secure { "https" } else { "http" })
+    }
+
+    /// `X-Forwarded-Host` for the upstream; `host` is what the request itself names.
+    pub(super) fn host(&self, headers: &HeaderMap, host: &HeaderValue) -> HeaderValue {
+        let said = headers.get(FORWARDED_HOST).filter(|_| self.trusted);
+        said.filter(|said| !said.is_empty()).unwrap_or(host).clone()
+    }
+
+    /// `Forwarded` (RFC 7239, section 4) for the upstream, made anew: what a client wrote there is nobody's word.
+    pub(super) fn forwarded(&self, headers: &HeaderMap, proto: &HeaderValue, host: &HeaderValue) -> HeaderValue {
+        let chain = if self.trusted { known_hops(headers) } else { Vec::new() };
+        let mut text = String::with_capacity(64);
+        for hop in chain.iter().filter_map(|hop| parse_hop(hop)) {
+            push_for(&mut text, hop);
+            text.push_str(", ");
+        }
+        push_for(&mut text, self.peer);
+        if let (Ok(host), Ok(proto)) = (host.to_str(), proto.to_str())
+            && !host.contains(['"', '\\'])
+        {
+            text.push_str(";host=\"");
+            text.push_str(host);
+            text.push_str("\";proto=");
+            text.push_str(proto);
+        }
+        header_value(text)
+    }
+
+    /// What has one bucket in a rate limit: an address, or the /64 that one IPv6 client owns.
+    pub(super) fn network(&self) -> u128 {
+        match self.address {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits() >> 64 | 1 << 127,
+        }
+    }
+}
+
+/// RFC 7239, section 6: an IPv6 address is quoted and in brackets.
+fn push_for(text: &mut String, address: IpAddr) {
+    text.push_str("for=");
+    match address {
+        IpAddr::V4(address) => text.push_str(&address.to_string()),
+        IpAddr::V6(address) => {
+            text.push_str("\"[");
+            text.push_str(&address.to_string());
+            text.push_str("]\"");
+        }
+    }
+}
+
+/// The addresses of `X-Forwarded-For`, the farthest first.
+fn hops(headers: &HeaderMap) -> Vec<&str> {
+    let mut hops: Vec<&str> = headers
+        .get_all(FORWARDED_FOR)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|hop| !hop.is_empty())
+        .collect();
+    hops.drain(..hops.len().saturating_sub(MAX_HOPS));
+    hops
+}
+
+/// The hops that are addresses, in one form.
+fn known_hops(headers: &HeaderMap) -> Vec<String> {
+    hops(headers).into_iter().filter_map(parse_hop).map(|hop| hop.to_string()).collect()
+}
+
+/// An address, maybe with a port or in brackets, as some proxies write it.
+fn parse_hop(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or(text);
+    let address = bare.parse().ok().or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip()));
+    address.map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(chain: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in chain {
+            headers.append(FORWARDED_FOR, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    fn address(peer: &str, chain: &[&str]) -> String {
+        let proxies = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+        Client::identify(peer.parse().unwrap(), &headers(chain), &proxies).address.to_string()
+    }
+
+    #[test]
+    fn a_stranger_is_believed_nothing() {
+        assert_eq!(address("192.0.2.1", &["198.51.100.1"]), "192.0.2.1");
+    }
+
+    #[test]
+    fn the_nearest_address_that_is_no_trusted_proxy_is_the_client() {
+        assert_eq!(address("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(address("10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(address("10.0.0.1", &["203.0.113.9, 198.51.100.1, 10.2.2.2"]), "198.51.100.1");
+        assert_eq!(address("10.0.0.1", &["203.0.113.9", "198.51.100.1"]), "198.51.100.1");
+        assert_eq!(address("10.0.0.1", &["198.51.100.1, unknown"]), "10.0.0.1");
+        assert_eq!(address("::1", &["[2001:db8::1]:443"]), "2001:db8::1");
+        assert_eq!(address("::ffff:10.0.0.1", &["198.51.100.1:80"]), "198.51.100.1");
+    }
+
+    #[test]
+    fn forwarded_headers_are_made_from_what_is_believed() {
+        let chain = headers(&["198.51.100.1"]);
+        let stranger = Client::identify("192.0.2.1".parse().unwrap(), &chain, &[]);
+        assert_eq!(stranger.forwarded_for(&chain), "192.0.2.1");
+        let proxies = ["2001:db8::/32".parse().unwrap()];
+        let proxy = Client::identify("2001:db8::1".parse().unwrap(), &chain, &proxies);
+        assert_eq!(proxy.forwarded_for(&chain), "198.51.100.1, 2001:db8::1");
+        let (proto, host) = (HeaderValue::from_static("https"), HeaderValue::from_static("a:1"));
+        let expected = r#"for=198.51.100.1, for="[2001:db8::1]";host="a:1";proto=https"#;
+        assert_eq!(proxy.forwarded(&chain, &proto, &host), expected);
+    }
+
+    #[test]
+    fn ipv6_clients_share_the_bucket_of_their_64() {
+        let network = |text: &str| Client::identify(text.parse().unwrap(), &HeaderMap::new(), &[]).network();
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_ne!(network("0.0.0.1"), network("0.0.0.2"));
+    }
+}

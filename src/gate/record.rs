@@ -1,0 +1,295 @@
+//! What is written down about a request: one line in the access log, its metrics, its span.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::ORIGIN;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+
+use super::client::Client;
+use super::{Config, Cors, Shared, cors, header_value, target};
+use crate::policy::{Fallback, Found, Principal, Table};
+use crate::proxy::Addressing;
+use crate::reply::Problem;
+use crate::server::Peer;
+use crate::telemetry::log::ACCESS;
+use crate::telemetry::trace::RequestSpan;
+use crate::telemetry::{Metrics, RequestLabels};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What a status is called when the client left before there was one (nginx's number).
+const CLIENT_LEFT: StatusCode = match StatusCode::from_u16(499) {
+    Ok(status) => status,
+    Err(_) => StatusCode::BAD_REQUEST,
+};
+/// Route labels for requests that no route names.
+const NO_ROUTE: &str = "-";
+
+/// The story of one request. It is told when the answer has been sent, or given up.
+pub(super) struct Record {
+    metrics: Arc<Metrics>,
+    peer: Arc<Peer>,
+    client: Client,
+    request_id: HeaderValue,
+    origin: Option<HeaderValue>,
+    host: HeaderValue,
+    method: Method,
+    raw_path: String,
+    path: Option<String>,
+    route: Option<(Arc<Table>, usize)>,
+    table: Arc<Table>,
+    started: Instant,
+    upstream: Option<Duration>,
+    principal: Option<Arc<Principal>>,
+    permitted: bool,
+    reason: &'static str,
+    status: StatusCode,
+    span: Option<RequestSpan>,
+}
+
+impl Record {
+    pub(super) fn start<B>(shared: &Shared, config: &Config, peer: Arc<Peer>, request: &Request<B>) -> Self {
+        let headers = request.headers();
+        let client = Client::identify(peer.address.ip(), headers, &config.trusted_proxies);
+        Self {
+            metrics: Arc::clone(&shared.metrics),
+            request_id: request_id(headers, client.trusted),
+            client,
+            peer,
+            origin: headers.get(ORIGIN).cloned(),
+            host: target::host(request),
+            method: request.method().clone(),
+            raw_path: request.uri().path().to_owned(),
+            path: None,
+            route: None,
+            table: Arc::clone(&config.table),
+            started: Instant::now(),
+            upstream: None,
+            principal: None,
+            permitted: false,
+            reason: "own",
+            status: CLIENT_LEFT,
+            span: shared.tracer.as_ref().map(|tracer| tracer.start(headers)),
+        }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn origin(&self) -> Option<&HeaderValue> {
+        self.origin.as_ref()
+    }
+
+    pub(super) fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
+    /// The path as the client wrote it.
+    pub(super) fn raw_path(&self) -> &str {
+        &self.raw_path
+    }
+
+    pub(super) fn subject(&self) -> Option<&str> {
+        self.principal.as_ref().map(|principal| &*principal.subject)
+    }
+
+    /// The connection, for a tunnel that outlives the request.
+    pub(super) fn keep(&self) -> Arc<dyn Send + Sync> {
+        Arc::<Peer>::clone(&self.peer)
+    }
+
+    pub(super) fn path(&mut self, path: &str) {
+        if path != self.raw_path {
+            self.path = Some(path.to_owned());
+        }
+    }
+
+    pub(super) fn found(&mut self, found: &Found<'_>, table: &Arc<Table>) {
+        self.route = match found {
+            Found::Route { index, .. } | Found::MethodNotAllowed { index, .. } => Some((Arc::clone(table), *index)),
+            Found::Fallback(Fallback::Deny | Fallback::Apply(_)) => None,
+        };
+    }
+
+    pub(super) fn principal(&mut self, principal: &Arc<Principal>) {
+        self.principal = Some(Arc::clone(principal));
+    }
+
+    pub(super) fn permitted(&mut self) {
+        self.permitted = true;
+        self.reason = "permitted";
+    }
+
+    pub(super) fn refused(&mut self, problem: &Problem) {
+        self.reason = problem.code;
+    }
+
+    pub(super) fn upstream(&mut self, duration: Duration) {
+        self.upstream = Some(duration);
+    }
+
+    /// What the upstream is told about where the request came from.
+    pub(super) fn addressing(&self, headers: &HeaderMap) -> Addressing {
+        let client = &self.client;
+        let proto = client.proto(headers, self.peer.tls);
+        let host = client.host(headers, &self.host);
+        Addressing {
+            request_id: self.request_id.clone(),
+            forwarded_for: client.forwarded_for(headers),
+            forwarded: client.forwarded(headers, &proto, &host),
+            proto,
+            host,
+            trusted: client.trusted,
+            traceparent: self.span.as_ref().and_then(RequestSpan::traceparent),
+        }
+    }
+
+    /// Finishes an answer of our own.
+    pub(super) fn own_answer<B>(mut self, cors: Option<&Cors>, mut response: Response<Full<Bytes>>) -> Response<Recorded<B>> {
+        cors::decorate(cors, self.origin.as_ref(), response.headers_mut());
+        self.finish_head(&mut response);
+        response.map(|body| Recorded { body: Source::Own(body), _record: self })
+    }
+
+    /// Finishes an answer of the upstream.
+    pub(super) fn upstream_answer<B>(mut self, mut response: Response<B>) -> Response<Recorded<B>> {
+        self.finish_head(&mut response);
+        response.map(|body| Recorded { body: Source::Upstream(body), _record: self })
+    }
+
+    fn finish_head<B>(&mut self, response: &mut Response<B>) {
+        self.status = response.status();
+        response.headers_mut().insert(REQUEST_ID, self.request_id.clone());
+    }
+
+    fn route_label(&self) -> &str {
+        match &self.route {
+            Some((table, index)) => table.routes()[*index].pattern.as_str(),
+            None => NO_ROUTE,
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let duration = self.started.elapsed();
+        let decision = if self.permitted { "permit" } else { "refuse" };
+        let route = self.route_label();
+        let labels = RequestLabels { route, method: &self.method, status: self.status, decision };
+        self.metrics.request(labels, duration);
+        if let Some(upstream) = self.upstream {
+            self.metrics.upstream_seconds.observe(upstream.as_secs_f64());
+        }
+        tracing::info!(
+            target: ACCESS,
+            {
+                request.id = self.request_id(),
+                client.address = %self.client.address,
+                http.method = self.method.as_str(),
+                http.route = route,
+                http.path = self.path.as_deref().unwrap_or(&self.raw_path),
+                http.status = self.status.as_u16(),
+                duration_ms = milliseconds(duration),
+                upstream_ms = self.upstream.map(milliseconds),
+                decision,
+                reason = self.reason,
+                sub = self.subject()
+            },
+            "request"
+        );
+        if let Some(span) = self.span.take() {
+            span.finish(self.method.as_str(), self.route_label(), self.status.as_u16());
+        }
+    }
+}
+
+/// Milliseconds to three places: microseconds are what a fast answer takes.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// A trusted proxy's request id, where it is well formed; else a new one.
+fn request_id(headers: &HeaderMap, trusted: bool) -> HeaderValue {
+    let formed = |id: &&HeaderValue| {
+        (1..=128).contains(&id.len()) && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b))
+    };
+    let given = headers.get(REQUEST_ID).filter(|_| trusted).filter(formed);
+    given.cloned().unwrap_or_else(|| header_value(format!("{:032x}", fastrand::u128(..))))
+}
+
+/// A whole HTTP/1.1 answer to bytes that are no request; it is logged and counted like any other.
+pub(super) fn malformed(shared: &Shared, peer: &Peer, status: StatusCode) -> Bytes {
+    let problem = match status {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Problem::new(status, "headers_too_large", "The request's header is too large"),
+        StatusCode::URI_TOO_LONG => Problem::new(status, "uri_too_long", "The request's target is too long"),
+        StatusCode::REQUEST_TIMEOUT => Problem::new(status, "request_timeout", "The request did not arrive in time"),
+        _ => Problem::new(status, "bad_request", "This is not a well-formed HTTP request"),
+    };
+    let request_id = format!("{:032x}", fastrand::u128(..));
+    let labels = RequestLabels { route: NO_ROUTE, method: &Method::GET, status, decision: "refuse" };
+    shared.metrics.request(labels, Duration::ZERO);
+    tracing::info!(
+        target: ACCESS,
+        {
+            request.id = request_id,
+            client.address = %peer.address.ip().to_canonical(),
+            http.status = status.as_u16(),
+            decision = "refuse",
+            reason = problem.code
+        },
+        "request"
+    );
+    let body = problem.to_json("", &request_id, shared.clock.unix_seconds());
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let head = format!(
+        "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncache-control: no-store\r\nx-request-id: {request_id}\r\n\
+         content-length: {}\r\ndate: {}\r\nconnection: close\r\n\r\n",
+        status.as_u16(),
+        body.len(),
+        httpdate::HttpDate::from(std::time::UNIX_EPOCH + shared.clock.since_epoch()),
+    );
+    [head.into_bytes(), body].concat().into()
+}
+
+/// The body of an answer, with the record of its request.
+pub struct Recorded<B> {
+    body: Source<B>,
+    _record: Record,
+}
+
+enum Source<B> {
+    Own(Full<Bytes>),
+    Upstream(B),
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Recorded<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match &mut self.body {
+            Source::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Source::Upstream(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.body {
+            Source::Own(body) => body.is_end_stream(),
+            Source::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Source::Own(body) => body.size_hint(),
+            Source::Upstream(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The way to the upstream: connections, header hygiene, bodies, tunnels.
+//!
+//! Forwarding takes a [`Permit`] by value, and only the policy makes one.
+
+mod assertion;
+mod body;
+mod config;
+mod connect;
+mod error;
+mod headers;
+mod http2;
+mod link;
+mod pool;
+mod tunnel;
+mod upload;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, Uri, Version};
+
+pub use body::Body;
+pub use config::{Assertion, Config, HostPolicy, Protocol};
+pub use connect::ConnectError;
+pub use error::ProxyError;
+pub use headers::{Addressing, is_reserved};
+use link::Link;
+use pool::Pool;
+use upload::Upload;
+
+use crate::clock::Clock;
+use crate::policy::Permit;
+use crate::stop::Stop;
+
+/// The body of a request on its way to the upstream.
+pub trait RequestBody: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Unpin + Send + 'static {}
+impl<B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Unpin + Send + 'static> RequestBody for B {}
+
+/// One worker's way to the upstream.
+pub struct Upstream<B: RequestBody> {
+    shared: Arc<Shared>,
+    pool: Arc<Pool<B>>,
+    http2: Arc<http2::Multiplexed<B>>,
+    tasks: tokio_util::task::TaskTracker,
+    stop: Stop,
+}
+
+/// What all workers share.
+pub struct Shared {
+    config: Config,
+    connector: connect::Connector,
+    assertion: Option<assertion::Signer>,
+}
+
+/// A request that was decided on, on its way out.
+pub struct Outgoing<B> {
+    /// The request; its target is in origin form and normal.
+    pub request: Request<B>,
+    /// Where it came from.
+    pub addressing: Addressing,
+    /// Kept for as long as a tunnel lives.
+    pub keep: Arc<dyn Send + Sync>,
+}
+
+impl Shared {
+    /// Prepares the way.
+    ///
+    /// # Errors
+    ///
+    /// When the authorities to trust cannot be read, or the assertion's key cannot be used.
+    pub fn new(config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>, ConnectError> {
+        let connector = connect::Connector::new(&config)?;
+        let assertion = config.assertion.clone().map(|assertion| assertion::Signer::new(assertion, clock));
+        Ok(Arc::new(Self { config, connector, assertion }))
+    }
+}
+
+impl<B: RequestBody> Upstream<B> {
+    /// One worker's connections; they are spawned on `tasks` and end with `stop`.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, tasks: tokio_util::task::TaskTracker, stop: Stop) -> Self {
+        let pool = Arc::new(Pool::new(shared.config.keep_alive));
+        let http2 = Arc::new(http2::Multiplexed::default());
+        let (sweeping, multiplexed) = (pool::sweep(Arc::downgrade(&pool), stop.token()), Arc::clone(&http2));
+        tasks.spawn(async move {
+            sweeping.await;
+            multiplexed.close();
+        });
+        Self { shared, pool, http2, tasks, stop }
+    }
+
+    /// Forwards a request and returns the upstream's answer as soon as its head is there.
+    ///
+    /// # Errors
+    ///
+    /// A [`ProxyError`] when there is no answer to return.
+    pub async fn forward(
+        &self,
+        permit: Permit,
+        mut outgoing: Outgoing<B>,
+    ) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
+        let config = &self.shared.config;
+        let upgrade = tunnel::requested(&mut outgoing.request);
+        let principal = permit.principal().map(Arc::as_ref);
+        headers::prepare(outgoing.request.headers_mut(), config, &outgoing.addressing, principal, &permit, upgrade.is_some());
+        if let Some(signer) = &self.shared.assertion {
+            signer.sign(outgoing.request.headers_mut(), principal);
+        }
+        let mut response = match (upgrade, config.protocol) {
+            (Some(client), _) => self.upgrade(outgoing, client).await?,
+            (None, Protocol::Http1) => self.exchange(outgoing.request).await?,
+            (None, Protocol::Http2) => self.multiplex(outgoing.request).await?,
+        };
+        let switching = response.status() == http::StatusCode::SWITCHING_PROTOCOLS;
+        headers::clean_response(response.headers_mut(), switching);
+        Ok(response)
+    }
+
+    /// HTTP/1.1 over a pooled connection, or a new one.
+    async fn exchange(&self, request: Request<B>) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
+        let config = &self.shared.config;
+        let mut spare = Spare::of(&request);
+        let (parts, body) = request.into_parts();
+        let (body, progress) = Upload::new(body);
+        let mut request = Request::from_parts(parts, body);
+        *request.version_mut() = Version::HTTP_11;
+        loop {
+            let link = self.link().await?;
+            let reused = link.is_reused();
+            match link::send(link, request, &progress, config.response_timeout).await {
+                Ok((response, link)) => {
+                    let pool = Arc::clone(&self.pool);
+                    return Ok(response.map(|incoming| Body::linked(incoming, link, pool, config.idle_timeout)));
+                }
+                // A pooled connection that the upstream had closed: nothing was sent, or nothing that counts.
+                Err(failure) => {
+                    let again = failure.unsent.or_else(|| spare.take().map(|spare| spare.request::<B>()));
+                    match (reused && failure.error.is_dead_connection(), again) {
+                        (true, Some(again)) => request = again,
+                        (_, _) => return Err(failure.error),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn link(&self) -> Result<Box<Link<B>>, ProxyError<B::Error>> {
+        if let Some(link) = self.pool.take() {
+            return Ok(link);
+        }
+        let connector = &self.shared.connector;
+        let deadline = tokio::time::Instant::now() + self.shared.config.connect_timeout;
+        let place = loop {
+            tokio::select! {
+                biased;
+                place = connector.place() => break place,
+                () = self.pool.returned() => if let Some(link) = self.pool.take() {
+                    return Ok(link);
+                },
+                () = tokio::time::sleep_until(deadline) => return Err(ProxyError::Busy),
+            }
+        };
+        Ok(Link::open(connector.connect().await?, place).await?)
+    }
+
+    async fn multiplex(&self, request: Request<B>) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
+        let config = &self.shared.config;
+        let (parts, body) = request.into_parts();
+        let (body, progress) = Upload::new(body);
+        let mut request = Request::from_parts(parts, body);
+        headers::for_http2(&mut request, &config.scheme);
+        let mut sender = self.http2.sender(&self.shared.connector, &self.tasks).await?;
+        let answer = sender.send_request(request);
+        let response = upload::with_timeout(answer, &progress, config.response_timeout).await?;
+        Ok(response.map(|incoming| Body::plain(incoming, config.idle_timeout)))
+    }
+
+    /// A connection of its own for a request that asks for an upgrade.
+    async fn upgrade(
+        &self,
+        outgoing: Outgoing<B>,
+        client: hyper::upgrade::OnUpgrade,
+    ) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
+        let config = &self.shared.config;
+        let connector = &self.shared.connector;
+        let place = tokio::time::timeout(config.connect_timeout, connector.place()).await.map_err(|_| ProxyError::Busy)?;
+        let mut link = Link::open(connector.connect().await?, place).await?;
+        let (parts, body) = outgoing.request.into_parts();
+        let (body, progress) = Upload::new(body);
+        let answer = link.detach(Request::from_parts(parts, body), &self.tasks);
+        let mut response = upload::with_timeout(answer, &progress, config.response_timeout).await?;
+        if response.status() == http::StatusCode::SWITCHING_PROTOCOLS {
+            let upstream = hyper::upgrade::on(&mut response);
+            let tunnel = tunnel::run(client, upstream, config.idle_timeout, self.stop.clone());
+            let keep = outgoing.keep;
+            self.tasks.spawn(async move {
+                tunnel.await;
+                drop(keep);
+            });
+        }
+        Ok(response.map(|incoming| Body::plain(incoming, config.idle_timeout)))
+    }
+}
+
+/// What is kept of a request so that it can be sent again: safe and idempotent (RFC 9110, section 9.2), no body.
+struct Spare {
+    head: Request<()>,
+}
+
+impl Spare {
+    fn of<B: http_body::Body>(request: &Request<B>) -> Option<Self> {
+        if !(request.method().is_safe() && request.body().is_end_stream()) {
+            return None;
+        }
+        let mut head = Request::new(());
+        *head.method_mut() = request.method().clone();
+        *head.uri_mut() = request.uri().clone();
+        *head.headers_mut() = request.headers().clone();
+        Some(Self { head })
+    }
+
+    fn request<B: RequestBody>(self) -> Request<Upload<B>> {
+        self.head.map(|()| Upload::empty())
+    }
+}
+
+/// The target to send in origin form (RFC 9112, section 3.2.1); `path` is normal.
+#[must_use]
+pub fn origin_form(path: &str, query: Option<&str>) -> Option<Uri> {
+    let target = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    Uri::try_from(target).ok()
+}

@@ -1,0 +1,265 @@
+//! Header hygiene: what a client may not say, what is meant for one hop only, and what the upstream is told.
+
+use std::borrow::Cow;
+
+use http::header::{AUTHORIZATION, CONNECTION, FORWARDED, HOST, TE, UPGRADE};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
+
+use super::{Config, HostPolicy};
+use crate::policy::{Permit, Principal};
+
+const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
+const PERMISSIONS: HeaderName = HeaderName::from_static("x-auth-permissions");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Where a request came from, as the upstream is told.
+#[derive(Clone, Debug)]
+pub struct Addressing {
+    /// `X-Request-Id`.
+    pub request_id: HeaderValue,
+    /// `X-Forwarded-For`: the chain, the peer last.
+    pub forwarded_for: HeaderValue,
+    /// `X-Forwarded-Proto`.
+    pub proto: HeaderValue,
+    /// `X-Forwarded-Host`.
+    pub host: HeaderValue,
+    /// `Forwarded` (RFC 7239).
+    pub forwarded: HeaderValue,
+    /// Whether the peer's other `X-Forwarded-*` fields are believed.
+    pub trusted: bool,
+    /// `traceparent`, where a span of ours is the parent.
+    pub traceparent: Option<HeaderValue>,
+}
+
+/// What becomes of a header field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Keep,
+    Drop,
+    /// Would change what the backend does with the request after it was decided on.
+    Override,
+    /// Speaks of the client's address.
+    Address,
+}
+
+/// Makes a client's headers fit for the upstream.
+pub(super) fn prepare(
+    headers: &mut HeaderMap,
+    config: &Config,
+    addressing: &Addressing,
+    principal: Option<&Principal>,
+    permit: &Permit,
+    upgrade: bool,
+) {
+    let trailers = headers.get_all(TE).iter().any(|te| lists(te, "trailers"));
+    drop_named_by_connection(headers);
+    retain(headers, |name| match fate(name.as_str()) {
+        Fate::Keep => true,
+        Fate::Drop => false,
+        Fate::Override => config.keep_headers.contains(name),
+        Fate::Address => addressing.trusted,
+    });
+    if permit.drop_authorization() {
+        headers.remove(AUTHORIZATION);
+    }
+    if upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    } else if trailers {
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    set_host(headers, config);
+    set_addressing(headers, addressing);
+    if let Some(principal) = principal {
+        set_identity(headers, principal);
+    }
+}
+
+fn set_host(headers: &mut HeaderMap, config: &Config) {
+    if config.host == HostPolicy::Upstream
+        && let Ok(host) = HeaderValue::try_from(config.authority.as_str())
+    {
+        headers.insert(HOST, host);
+    }
+}
+
+fn set_addressing(headers: &mut HeaderMap, addressing: &Addressing) {
+    headers.insert(REQUEST_ID, addressing.request_id.clone());
+    headers.insert(FORWARDED_FOR, addressing.forwarded_for.clone());
+    headers.insert(FORWARDED_PROTO, addressing.proto.clone());
+    headers.insert(FORWARDED_HOST, addressing.host.clone());
+    headers.insert(FORWARDED, addressing.forwarded.clone());
+    if let Some(traceparent) = &addressing.traceparent {
+        headers.insert(crate::telemetry::trace::TRACEPARENT, traceparent.clone());
+    }
+}
+
+fn set_identity(headers: &mut HeaderMap, principal: &Principal) {
+    // Verified to be visible ASCII when the token was read.
+    if let Ok(subject) = HeaderValue::try_from(&*principal.subject) {
+        headers.insert(SUBJECT, subject);
+    }
+    if let Ok(permissions) = HeaderValue::try_from(principal.permissions.as_str()) {
+        headers.insert(PERMISSIONS, permissions);
+    }
+}
+
+/// Removes what is meant for one hop from the upstream's answer (RFC 9110, section 7.6.1).
+pub(super) fn clean_response(headers: &mut HeaderMap, switching: bool) {
+    drop_named_by_connection(headers);
+    retain(headers, |name| !is_hop_by_hop(name.as_str()) || (switching && *name == UPGRADE));
+    if switching {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+}
+
+/// Removes from trailers what may not come in headers, and what frames a message (RFC 9110, section 6.5.1).
+pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
+    const FRAMING: [&str; 6] = ["host", "content-length", "authorization", "cookie", "content-encoding", "content-type"];
+    retain(trailers, |name| fate(name.as_str()) == Fate::Keep && !FRAMING.contains(&name.as_str()));
+}
+
+/// Rewrites an HTTP/1.1 request for HTTP/2: the authority is part of the target (RFC 9113, section 8.3.1).
+pub(super) fn for_http2<B>(request: &mut Request<B>, scheme: &Scheme) {
+    *request.version_mut() = Version::HTTP_2;
+    request.headers_mut().remove(CONNECTION);
+    let host = request.headers_mut().remove(HOST);
+    let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.scheme = authority.is_some().then(|| scheme.clone());
+    parts.authority = authority;
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+}
+
+/// Whether a header is set by Tollgate itself or means something to one hop only: not a name for anything else.
+#[must_use]
+pub fn is_reserved(name: &HeaderName) -> bool {
+    fate(name.as_str()) != Fate::Keep || matches!(name.as_str(), "host" | "authorization" | "content-length" | "traceparent")
+}
+
+fn fate(name: &str) -> Fate {
+    // Only letters that start a name we care about; most headers end here.
+    if !matches!(name.as_bytes().first(), Some(b'x' | b'c' | b'k' | b'p' | b't' | b'u' | b'e' | b'f' | b'h')) {
+        return Fate::Keep;
+    }
+    if is_hop_by_hop(name) {
+        return Fate::Drop;
+    }
+    // CGI, WSGI and others read `X_Auth_Subject` as `X-Auth-Subject`: compare as they would.
+    let folded: Cow<'_, str> = if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect())
+    };
+    match &*folded {
+        "x-request-id" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "forwarded" | "expect" => Fate::Drop,
+        "x-original-url" | "x-rewrite-url" | "x-http-method-override" | "x-http-method" | "x-method-override" => {
+            Fate::Override
+        }
+        "x-real-ip" => Fate::Address,
+        other if other.starts_with("x-auth-") => Fate::Drop,
+        other if other.starts_with("x-forwarded-") => Fate::Address,
+        // A second spelling of a name that means something: nobody sends it in good faith.
+        other if matches!(folded, Cow::Owned(_)) && SPELLED_ONE_WAY.contains(&other) => Fate::Drop,
+        _ => Fate::Keep,
+    }
+}
+
+/// Names that a backend may fold another spelling into, to the harm of the decision or the framing.
+const SPELLED_ONE_WAY: [&str; 4] = ["content-length", "content-type", "transfer-encoding", "proxy-authorization"];
+
+/// RFC 9110, section 7.6.1, with the older names that RFC 2616 listed.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection" | "keep-alive" | "proxy-connection" | "proxy-authorization" | "te" | "transfer-encoding" | "upgrade" | "http2-settings"
+    )
+}
+
+/// Drops the fields that `Connection` names. Those that Tollgate sets are set afterwards, so naming one removes
+/// nothing; the few that a message cannot do without are not removed either.
+fn drop_named_by_connection(headers: &mut HeaderMap) {
+    const NEEDED: [&str; 5] = ["host", "content-length", "content-type", "authorization", "cookie"];
+    if headers.get(CONNECTION).is_none_or(|value| matches!(value.as_bytes(), b"keep-alive" | b"close" | b"Keep-Alive")) {
+        return;
+    }
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse::<HeaderName>().ok())
+        .filter(|name| !NEEDED.contains(&name.as_str()))
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+}
+
+/// Removes the fields whose name does not please; few requests have one, so they are gathered first.
+fn retain(headers: &mut HeaderMap, keep: impl Fn(&HeaderName) -> bool) {
+    let unwanted: Vec<HeaderName> = headers.keys().filter(|name| !keep(name)).cloned().collect();
+    for name in unwanted {
+        headers.remove(name);
+    }
+}
+
+/// Whether a comma-separated list has this member, letter case ignored.
+pub(super) fn lists(value: &HeaderValue, member: &str) -> bool {
+    value.to_str().is_ok_and(|text| text.split(',').any(|item| item.trim().eq_ignore_ascii_case(member)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn identity_headers_are_dropped_in_every_spelling_a_backend_might_fold() {
+        for name in ["x-auth-subject", "x_auth_subject", "x-auth_permissions", "x.auth.plan", "x-auth-", "x~auth-x", "x-auth-anything"] {
+            assert_eq!(fate(name), Fate::Drop, "{name}");
+        }
+        for name in ["x-authority", "x-author", "authorization", "x-custom", "accept", "cookie", "user-agent"] {
+            assert_eq!(fate(name), Fate::Keep, "{name}");
+        }
+    }
+
+    #[test]
+    fn addresses_and_overrides_are_known_in_every_spelling() {
+        for name in ["x-forwarded-for", "x_forwarded_for", "forwarded", "x-request-id", "x_request_id"] {
+            assert_eq!(fate(name), Fate::Drop, "{name}");
+        }
+        for name in ["x-forwarded-port", "x-real-ip", "x_real_ip"] {
+            assert_eq!(fate(name), Fate::Address, "{name}");
+        }
+        for name in ["x-original-url", "x_rewrite_url", "x-http-method-override", "x-http-method", "x-method-override"] {
+            assert_eq!(fate(name), Fate::Override, "{name}");
+        }
+    }
+
+    #[test]
+    fn headers_named_by_connection_go_but_not_those_a_message_needs() {
+        let mut headers = HeaderMap::new();
+        headers.append(CONNECTION, HeaderValue::from_static("close, X-Hop"));
+        headers.append(CONNECTION, HeaderValue::from_static("host, authorization"));
+        for name in ["x-hop", "host", "authorization", "x-stays"] {
+            headers.insert(name, HeaderValue::from_static("1"));
+        }
+        drop_named_by_connection(&mut headers);
+        assert!(!headers.contains_key("x-hop"));
+        assert!(["host", "authorization", "x-stays"].iter().all(|name| headers.contains_key(*name)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_punctuation_hides_an_identity_header(separators in prop::collection::vec(prop::sample::select(b"!#$%&'*+-.^_`|~".to_vec()), 2), rest in "[a-z0-9_.-]{0,8}") {
+            let name = format!("x{}auth{}{rest}", char::from(separators[0]), char::from(separators[1]));
+            prop_assert_eq!(fate(&name), Fate::Drop);
+        }
+    }
+}

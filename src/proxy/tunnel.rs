@@ -1,0 +1,117 @@
+//! A WebSocket, once the backend has agreed to it: bytes both ways until one side ends, both are silent, or we stop.
+
+mod frames;
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use http::header::{CONNECTION, UPGRADE};
+use http::{Request, Version};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::time::Instant;
+
+use super::headers::lists;
+use crate::stop::Stop;
+use frames::Frames;
+
+/// How long each side may take to turn its connection into a tunnel after 101.
+const HANDOVER: Duration = Duration::from_secs(10);
+/// How long a client may take to answer our close frame.
+const FAREWELL: Duration = Duration::from_secs(2);
+const BUFFER: usize = 16 << 10;
+
+type Reader = ReadHalf<TokioIo<Upgraded>>;
+type Writer = WriteHalf<TokioIo<Upgraded>>;
+
+/// The client's side of an upgrade, if the request asks for one that is let through: WebSocket (RFC 6455).
+///
+/// Others, `h2c` above all, are not: behind them requests would flow that nobody decides on.
+pub(super) fn requested<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
+    let headers = request.headers();
+    let asked = request.version() == Version::HTTP_11
+        && headers.get_all(CONNECTION).iter().any(|value| lists(value, "upgrade"))
+        && headers.get_all(UPGRADE).iter().count() == 1
+        && headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    asked.then(|| hyper::upgrade::on(request))
+}
+
+/// Carries bytes between the two sides.
+pub(super) async fn run(client: OnUpgrade, upstream: OnUpgrade, patience: Duration, stop: Stop) {
+    let handover = tokio::time::timeout(HANDOVER, async { tokio::try_join!(client, upstream) });
+    let Ok(Ok((client, upstream))) = handover.await else { return };
+    let (client_reader, client_writer) = tokio::io::split(TokioIo::new(client));
+    let (upstream_reader, upstream_writer) = tokio::io::split(TokioIo::new(upstream));
+    let pulse = Pulse(Mutex::new(Instant::now()));
+    let both = async {
+        tokio::join!(
+            upwards(client_reader, upstream_writer, &pulse),
+            downwards(upstream_reader, client_writer, &pulse, &stop),
+        )
+    };
+    tokio::select! {
+        _ = both => {}
+        () = pulse.stops(patience) => {}
+        () = after_drain(&stop) => {}
+    }
+}
+
+/// When anything moved last.
+struct Pulse(Mutex<Instant>);
+
+impl Pulse {
+    fn beat(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn last(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn stops(&self, patience: Duration) {
+        while self.last().elapsed() < patience {
+            tokio::time::sleep_until(self.last() + patience).await;
+        }
+    }
+}
+
+async fn after_drain(stop: &Stop) {
+    stop.draining().await;
+    tokio::time::sleep(FAREWELL).await;
+}
+
+async fn upwards(mut from: Reader, mut to: Writer, pulse: &Pulse) {
+    let mut buffer = vec![0; BUFFER];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        pulse.beat();
+        if to.write_all(&buffer[..length]).await.is_err() || to.flush().await.is_err() {
+            break;
+        }
+    }
+    // The other direction ends by itself, or by silence.
+    let _ = to.shutdown().await;
+}
+
+/// Like [`upwards`], and tells the client between two frames when we stop.
+async fn downwards(mut from: Reader, mut to: Writer, pulse: &Pulse, stop: &Stop) {
+    let mut buffer = vec![0; BUFFER];
+    let mut frames = Frames::default();
+    loop {
+        let read = tokio::select! {
+            read = from.read(&mut buffer) => read,
+            () = stop.draining(), if frames.is_between() => {
+                let _ = to.write_all(&frames::GOING_AWAY).await;
+                break;
+            }
+        };
+        let Ok(length @ 1..) = read else { break };
+        pulse.beat();
+        frames.advance(&buffer[..length]);
+        if to.write_all(&buffer[..length]).await.is_err() || to.flush().await.is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown().await;
+}
