@@ -20,8 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use billing::{
-    Billing, Cancel, Intercepted, Management, PastDue, Plan, Role, Sale, Store, Webhook,
-    intercepted, is_intercepted,
+    Billing, Cancel, Management, PastDue, Plan, Role, Sale, Store, Webhook,
 };
 pub use interpolate::process_env;
 pub use report::{Report, Reported};

@@ -19,7 +19,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 
 pub use config::{AllowedHeaders, Config, Cors, Origins, Per, RateLimit};
-pub use intercept::{Claim, ENDPOINTS, Endpoint, claim};
+pub use intercept::{Claim, ENDPOINTS, Endpoint, claim, hides};
 use record::{Record, Recorded};
 use refusal::Refusal;
 use target::Target;
@@ -135,6 +135,8 @@ impl Gate {
             return policy::decide_preflight(found).map_err(Refusal::from);
         }
         let credential = match found.requirement() {
+            // Without keys nobody can be let in, and nobody should be told to sign in again.
+            Some(requirement) if requirement.needs_token() && !self.shared.is_ready() => return Err(Refusal::NotReady),
             Some(requirement) if requirement.reads_token() => self.credential(request).await?,
             Some(_) | None => Credential::None,
         };

@@ -2,10 +2,14 @@
 //! keeps Auth0 roles true to what was paid through Stripe.
 //!
 //! Modules stand in layers; one uses only lower ones. The way of a request is
-//! [`server`] → [`gate`] → ([`auth`], [`policy`]) → [`proxy`].
+//! [`server`] → [`gate`] → ([`auth`], [`policy`]) → [`proxy`]; [`app`] puts them together.
 
+pub mod admin;
+pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod entitlement;
 pub mod gate;
 pub mod policy;

@@ -113,6 +113,8 @@ impl<B: RequestBody> Upstream<B> {
         };
         let switching = response.status() == http::StatusCode::SWITCHING_PROTOCOLS;
         headers::clean_response(response.headers_mut(), switching);
+        // The version is that of one hop (RFC 9110, section 2.5): ours is not the upstream's.
+        *response.version_mut() = Version::HTTP_11;
         Ok(response)
     }
 

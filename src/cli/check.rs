@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::explain::verdict::{Verdict, verdict};
-use crate::config::{self, Config, Expect, Report, Reported, TestCase, intercepted};
+use crate::gate::ENDPOINTS;
+use crate::config::{self, Config, Expect, Report, Reported, TestCase};
 use crate::policy::{Credential, Permissions, Principal, Requirement, Route};
 
 /// Checks the file at `path`: 0 good, 1 a test failed, 2 the config has mistakes.
@@ -151,13 +152,13 @@ fn own_lines() -> Vec<RouteLine> {
         requirement: format!("{needs} (Tollgate itself)"),
         line: None,
     };
-    let needs = |requirement: Option<Requirement>| match requirement {
+    let needs = |requirement: Option<&Requirement>| match requirement {
         Some(requirement) => requirement.to_string(),
         None => "Stripe's signature".to_owned(),
     };
-    let mut lines: Vec<_> = intercepted()
-        .into_iter()
-        .map(|own| line(own.path, own.method.to_string(), needs(own.requirement)))
+    let mut lines: Vec<_> = ENDPOINTS
+        .iter()
+        .map(|own| line(own.path.as_str(), own.method.to_string(), needs(own.requirement.as_ref())))
         .collect();
     lines.push(line("/stripe/{*rest}", "*".to_owned(), "404".to_owned()));
     lines

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use http::Method;
-
 use crate::entitlement::Mode;
-use crate::policy::Requirement;
 use crate::types::Secret;
 
 /// Everything that payments need.
@@ -121,49 +118,4 @@ pub struct Management {
     pub client_secret: Secret,
     /// The API's identifier.
     pub audience: String,
-}
-
-/// A path that Tollgate answers itself once `stripe` is configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Intercepted {
-    /// The path, `{id}` for one segment.
-    pub path: &'static str,
-    /// Its only method.
-    pub method: Method,
-    /// What it asks for; `None` is Stripe's signature.
-    pub requirement: Option<Requirement>,
-}
-
-/// The intercepted paths; everything else under `/stripe/` is a 404.
-#[must_use]
-pub fn intercepted() -> Vec<Intercepted> {
-    let entry = |method, path, requirement| Intercepted {
-        path,
-        method,
-        requirement,
-    };
-    let user = || Some(Requirement::Authenticated);
-    let admin = Some(Requirement::AllOf(vec!["access:admin-panel".to_owned()]));
-    vec![
-        entry(Method::GET, "/stripe/config", Some(Requirement::Public)),
-        entry(Method::POST, "/stripe/create-checkout-session", user()),
-        entry(Method::GET, "/stripe/verify-session/{id}", user()),
-        entry(Method::GET, "/stripe/subscriptions", user()),
-        entry(Method::POST, "/stripe/cancel-subscription", user()),
-        entry(Method::POST, "/stripe/customer-portal", user()),
-        entry(Method::POST, "/stripe/webhook", None),
-        entry(Method::GET, "/auth/premium-status", user()),
-        entry(Method::GET, "/admin/premium-users", admin),
-    ]
-}
-
-/// Whether `path`, normalised or a route's pattern, is Tollgate's own in some spelling.
-#[must_use]
-pub fn is_intercepted(path: &str) -> bool {
-    let path = path.to_lowercase();
-    let path = path.trim_end_matches('/');
-    matches!(
-        path,
-        "/stripe" | "/auth/premium-status" | "/admin/premium-users"
-    ) || path.starts_with("/stripe/")
 }

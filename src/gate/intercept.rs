@@ -6,35 +6,40 @@ use std::sync::LazyLock;
 use http::Method;
 
 use super::refusal::Refusal;
-use crate::policy::{NormalPath, Pattern};
+use crate::policy::{NormalPath, Pattern, Requirement};
 
 /// One endpoint of the HTTP contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Its path.
-    pub path: &'static str,
+    pub path: Pattern,
     /// Its one method; `HEAD` follows `GET`.
-    pub method: &'static str,
-    /// What it asks for, in the words of the route table.
-    pub requirement: &'static str,
+    pub method: Method,
+    /// What it asks for; `None` is Stripe's signature.
+    pub requirement: Option<Requirement>,
 }
 
 /// Every endpoint of the HTTP contract.
-pub const ENDPOINTS: [Endpoint; 9] = [
-    Endpoint { path: "/stripe/config", method: "GET", requirement: "public" },
-    Endpoint { path: "/stripe/create-checkout-session", method: "POST", requirement: "authenticated" },
-    Endpoint { path: "/stripe/verify-session/{id}", method: "GET", requirement: "authenticated" },
-    Endpoint { path: "/auth/premium-status", method: "GET", requirement: "authenticated" },
-    Endpoint { path: "/admin/premium-users", method: "GET", requirement: "permissions: [access:admin-panel]" },
-    Endpoint { path: "/stripe/subscriptions", method: "GET", requirement: "authenticated" },
-    Endpoint { path: "/stripe/cancel-subscription", method: "POST", requirement: "authenticated" },
-    Endpoint { path: "/stripe/customer-portal", method: "POST", requirement: "authenticated" },
-    Endpoint { path: "/stripe/webhook", method: "POST", requirement: "Stripe's signature" },
-];
-
-static PATTERNS: LazyLock<Vec<(Pattern, Endpoint)>> = LazyLock::new(|| {
-    ENDPOINTS.iter().filter_map(|endpoint| Some((Pattern::parse(endpoint.path).ok()?, *endpoint))).collect()
+pub static ENDPOINTS: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
+    let user = || Some(Requirement::Authenticated);
+    let admin = Some(Requirement::AllOf(vec!["access:admin-panel".to_owned()]));
+    [
+        (Method::GET, "/stripe/config", Some(Requirement::Public)),
+        (Method::POST, "/stripe/create-checkout-session", user()),
+        (Method::GET, "/stripe/verify-session/{id}", user()),
+        (Method::GET, "/stripe/subscriptions", user()),
+        (Method::POST, "/stripe/cancel-subscription", user()),
+        (Method::POST, "/stripe/customer-portal", user()),
+        (Method::POST, "/stripe/webhook", None),
+        (Method::GET, "/auth/premium-status", user()),
+        (Method::GET, "/admin/premium-users", admin),
+    ]
+    .into_iter()
+    .filter_map(|(method, path, requirement)| Some(Endpoint { path: Pattern::parse(path).ok()?, method, requirement }))
+    .collect()
 });
+
+/// Everything under it is Tollgate's, endpoint or not.
 static STRIPE: LazyLock<Option<Pattern>> = LazyLock::new(|| Pattern::parse("/stripe/{*rest}").ok());
 
 /// What a path means to Tollgate itself.
@@ -43,9 +48,9 @@ pub enum Claim {
     /// It is the backend's.
     None,
     /// It is this endpoint's, and the method fits.
-    Endpoint(Endpoint),
+    Endpoint(&'static Endpoint),
     /// It is this endpoint's, and the method does not fit.
-    WrongMethod(Endpoint),
+    WrongMethod(&'static Endpoint),
     /// It is under `/stripe/`, where nothing is the backend's.
     Unknown,
 }
@@ -53,13 +58,30 @@ pub enum Claim {
 /// Whose `path` is, letter case and a trailing slash ignored.
 #[must_use]
 pub fn claim(path: &NormalPath<'_>, method: &Method) -> Claim {
-    if let Some((_, endpoint)) = PATTERNS.iter().find(|(pattern, _)| pattern.matches(path)) {
-        let fits = method.as_str() == endpoint.method || (method == Method::HEAD && endpoint.method == "GET");
-        return if fits { Claim::Endpoint(*endpoint) } else { Claim::WrongMethod(*endpoint) };
+    if let Some(endpoint) = ENDPOINTS.iter().find(|endpoint| endpoint.path.matches(path)) {
+        let fits = *method == endpoint.method || (method == Method::HEAD && endpoint.method == Method::GET);
+        return if fits { Claim::Endpoint(endpoint) } else { Claim::WrongMethod(endpoint) };
     }
     match &*STRIPE {
         Some(stripe) if stripe.matches(path) => Claim::Unknown,
         Some(_) | None => Claim::None,
+    }
+}
+
+/// Whether no request for a route with this path, as the config writes it, would ever reach that route.
+#[must_use]
+pub fn hides(route: &str) -> bool {
+    let route = route.to_lowercase();
+    let route = route.trim_end_matches('/');
+    let is_endpoint = |endpoint: &Endpoint| endpoint.path.as_str() == route;
+    route == "/stripe" || route.starts_with("/stripe/") || ENDPOINTS.iter().any(is_endpoint)
+}
+
+impl Endpoint {
+    /// Value of `Allow`.
+    #[must_use]
+    pub fn allow(&self) -> &str {
+        if self.method == Method::GET { "GET, HEAD" } else { self.method.as_str() }
     }
 }
 
@@ -68,10 +90,7 @@ pub(super) fn refuse(path: &NormalPath<'_>, method: &Method) -> Result<(), Refus
     match claim(path, method) {
         Claim::None => Ok(()),
         Claim::Endpoint(_) => Err(Refusal::NotServed),
-        Claim::WrongMethod(endpoint) => {
-            let allow = if endpoint.method == "GET" { "GET, HEAD" } else { endpoint.method };
-            Err(Refusal::MethodNotAllowed { allow: allow.to_owned() })
-        }
+        Claim::WrongMethod(endpoint) => Err(Refusal::MethodNotAllowed { allow: endpoint.allow().to_owned() }),
         Claim::Unknown => Err(Refusal::NotFound),
     }
 }

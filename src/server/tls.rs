@@ -58,6 +58,11 @@ impl Certificates {
         Ok(())
     }
 
+    /// Puts the certificate of `other` in force.
+    pub fn replace_with(&self, other: &Self) {
+        self.0.store(other.current());
+    }
+
     pub(super) fn current(&self) -> Option<Arc<ServerConfig>> {
         self.0.load_full()
     }

@@ -28,8 +28,7 @@ pub struct Metrics {
     config_reloads: IntCounterVec,
     /// Client connections open now.
     pub connections: IntGauge,
-    /// Log lines lost because nobody took them.
-    pub log_lines_dropped: IntCounter,
+    log_lines_dropped: IntCounter,
 }
 
 /// What a finished request is counted under.
@@ -90,6 +89,11 @@ impl Metrics {
     /// Counts a reload of the config file.
     pub fn config_reload(&self, result: &str) {
         self.config_reloads.with_label_values(&[result]).inc();
+    }
+
+    /// Sets how many log lines were lost so far.
+    pub fn log_lines_dropped(&self, lines: u64) {
+        self.log_lines_dropped.inc_by(lines.saturating_sub(self.log_lines_dropped.get()));
     }
 
     /// All metrics in the Prometheus text format; `jwks_age` is measured at this moment.

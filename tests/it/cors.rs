@@ -91,12 +91,6 @@ async fn a_preflight_from_another_origin_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn a_preflight_with_a_bad_path_is_a_400() {
-    let world = World::with(cors).await;
-    assert_eq!(preflight(&world, "/pub/a%2fb", ORIGIN).await.status, 400);
-}
-
-#[tokio::test]
 async fn an_options_request_that_is_no_preflight_goes_the_usual_way() {
     let world = World::with(cors).await;
     assert_eq!(

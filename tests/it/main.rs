@@ -8,7 +8,6 @@
 mod support;
 
 mod bodies;
-mod config;
 mod cors;
 mod errors;
 mod frames;

@@ -2,9 +2,10 @@
 
 use http::{Method, StatusCode};
 
-use crate::config::{Config, Intercepted, intercepted, is_intercepted};
+use crate::config::Config;
+use crate::gate::{Claim, claim};
 use crate::policy::{
-    Credential, Fallback, Found, NormalPath, PathError, Pattern, Refusal, Requirement, decide,
+    Credential, Fallback, Found, NormalPath, PathError, Refusal, Requirement, decide,
 };
 
 /// What becomes of a request, and why.
@@ -52,28 +53,16 @@ pub(crate) fn verdict(
         Ok(path) => path,
         Err(error) => return bad_path(error),
     };
-    let mut verdict = match matched_part(&path) {
-        plain if config.gate.billing && is_intercepted(&plain) => own(method, &path, credential),
+    let mut verdict = match claim(&path, method) {
+        claimed if config.gate.billing && claimed != Claim::None => own(claimed, credential),
         _ => routed(config, method, &path, credential),
     };
     verdict.path = Some(path.as_str().to_owned());
     verdict.upgrade = match verdict.missing.as_slice() {
         [] => Vec::new(),
-        missing => config
-            .gate
-            .catalog
-            .sold_with(missing)
-            .map(str::to_owned)
-            .collect(),
+        missing => config.gate.catalog.sold_with(missing),
     };
     verdict
-}
-
-/// The path as it is matched: decoded, one slash before each segment.
-fn matched_part(path: &NormalPath<'_>) -> String {
-    path.segments()
-        .flat_map(|segment| ["/".to_owned(), segment.into_owned()])
-        .collect()
 }
 
 fn bad_path(error: PathError) -> Verdict {
@@ -107,22 +96,19 @@ fn routed(
 }
 
 /// One of Tollgate's own paths. None of them is ever forwarded, in whichever spelling.
-fn own(method: &Method, path: &NormalPath<'_>, credential: Credential<String>) -> Verdict {
-    let matches =
-        |own: &Intercepted| Pattern::parse(own.path).is_ok_and(|pattern| pattern.matches(path));
-    let Some(own) = intercepted().into_iter().find(matches) else {
-        return answered(
-            Some(StatusCode::NOT_FOUND),
-            "Tollgate has no such endpoint, and forwards none below /stripe/",
-        );
+fn own(claimed: Claim, credential: Credential<String>) -> Verdict {
+    let endpoint = match claimed {
+        Claim::Endpoint(endpoint) => endpoint,
+        Claim::WrongMethod(endpoint) => {
+            let why = format!("this endpoint takes {} alone", endpoint.allow());
+            return answered(Some(StatusCode::METHOD_NOT_ALLOWED), &why);
+        }
+        Claim::Unknown | Claim::None => {
+            let why = "Tollgate has no such endpoint, and forwards none below /stripe/";
+            return answered(Some(StatusCode::NOT_FOUND), why);
+        }
     };
-    if own.method != *method && !(own.method == Method::GET && *method == Method::HEAD) {
-        return answered(
-            Some(StatusCode::METHOD_NOT_ALLOWED),
-            &format!("this endpoint takes {} alone", own.method),
-        );
-    }
-    let Some(requirement) = own.requirement else {
+    let Some(requirement) = endpoint.requirement.clone() else {
         return answered(None, "Tollgate answers it, if Stripe's signature verifies");
     };
     let fallback = Fallback::Apply(requirement.clone());

@@ -1,6 +1,6 @@
 //! `default`, `routes` and `tests`.
 
-use crate::config::billing::is_intercepted;
+use crate::gate;
 use crate::config::raw::Document;
 use crate::config::raw::routes::{DefaultAccess, Route as RawRoute};
 use crate::config::read::{At, Field, OneOrMany};
@@ -100,7 +100,7 @@ fn names(list: &OneOrMany<Permission>) -> Vec<String> {
 
 /// Reports a route that Tollgate's own endpoints hide. A wildcard that merely includes one is fine.
 fn not_intercepted(raw: &RawRoute, mistakes: &mut Mistakes) {
-    let Some(path) = raw.path.get().filter(|path| is_intercepted(path.as_str())) else {
+    let Some(path) = raw.path.get().filter(|path| gate::hides(path.as_str())) else {
         return;
     };
     let message = format!(

@@ -1,0 +1,118 @@
+//! The admin listener: `/livez`, `/readyz`, `/metrics`. Never public.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::auth::Keys;
+use crate::clock::Clock;
+use crate::reply::{self, Problem};
+use crate::server::{Handler, Peer, RequestBody};
+use crate::stop::Stop;
+use crate::telemetry::Metrics;
+use crate::telemetry::log::LogGuard;
+
+/// Answers probes and scrapes.
+pub struct Admin {
+    /// Tokens' keys, where any route needs them.
+    pub keys: Option<Arc<Keys>>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// The public server's stop: while it drains, the process is not ready.
+    pub stop: Stop,
+    /// The clock, for error answers.
+    pub clock: Arc<dyn Clock>,
+    /// The log, where this process writes one.
+    pub log: Option<Arc<LogGuard>>,
+}
+
+/// What `/readyz` says.
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    keys: &'static str,
+    draining: bool,
+}
+
+impl Admin {
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        let known = matches!(path, "/livez" | "/readyz" | "/metrics");
+        if known && method != Method::GET && method != Method::HEAD {
+            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Only GET is allowed here");
+            return self.refuse(problem.header(ALLOW, HeaderValue::from_static("GET, HEAD")), path);
+        }
+        match path {
+            "/livez" => reply::json(StatusCode::OK, &serde_json::json!({ "live": true })),
+            "/readyz" => self.readiness(),
+            "/metrics" => self.metrics(),
+            _ => self.refuse(Problem::new(StatusCode::NOT_FOUND, "not_found", "There is no such page"), path),
+        }
+    }
+
+    fn refuse(&self, problem: Problem, path: &str) -> Response<Full<Bytes>> {
+        problem.into_response(path, "", self.clock.unix_seconds())
+    }
+
+    fn readiness(&self) -> Response<Full<Bytes>> {
+        let keys = match &self.keys {
+            None => "not needed",
+            Some(keys) if keys.health().is_some() => "good",
+            Some(_) => "missing",
+        };
+        let draining = self.stop.is_draining();
+        let ready = keys != "missing" && !draining;
+        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        reply::json(status, &Readiness { ready, keys, draining })
+    }
+
+    fn metrics(&self) -> Response<Full<Bytes>> {
+        if let Some(log) = &self.log {
+            self.metrics.log_lines_dropped(log.dropped());
+        }
+        let age = self.keys.as_ref().and_then(|keys| keys.health()).map(|health| health.age);
+        let mut response = Response::new(Full::new(self.metrics.render(age).into()));
+        let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, text);
+        response
+    }
+}
+
+impl Handler for Admin {
+    type Body = Full<Bytes>;
+
+    fn handle(
+        self: Arc<Self>,
+        peer: Arc<Peer>,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Response<Full<Bytes>>> + Send + 'static {
+        let response = if is_local_name(&peer, &request) {
+            self.answer(request.method(), request.uri().path())
+        } else {
+            self.refuse(Problem::new(StatusCode::FORBIDDEN, "denied", "Ask by address or as localhost"), request.uri().path())
+        };
+        std::future::ready(response)
+    }
+
+    fn malformed(&self, _: &Peer, status: StatusCode) -> Bytes {
+        let reason = status.canonical_reason().unwrap_or("Error");
+        format!("HTTP/1.1 {} {reason}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", status.as_u16()).into()
+    }
+}
+
+/// Whether a request over loopback names an address or `localhost`: a page in a browser on this machine could
+/// otherwise reach the listener under a name of its own (DNS rebinding).
+fn is_local_name(peer: &Peer, request: &Request<RequestBody>) -> bool {
+    if !peer.address.ip().to_canonical().is_loopback() {
+        return true;
+    }
+    let named = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
+    let named = named.or_else(|| request.uri().authority().map(http::uri::Authority::as_str)).unwrap_or_default();
+    let name = named.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(named, |(n, _)| n);
+    name == "localhost" || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+}

@@ -1,0 +1,97 @@
+//! The command line. Each command is a file; this one reads the arguments.
+
+mod check;
+mod explain;
+mod health;
+mod schema;
+mod serve;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use explain::Who;
+
+/// A reverse proxy that checks Auth0 access tokens and enforces a permission per route.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// The config file.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "TOLLGATE_CONFIG",
+        default_value = "config/tollgate.yaml"
+    )]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gate until SIGTERM; SIGHUP or a change of the file reloads the config.
+    Serve,
+    /// Validate the config, print the route table, run the config's tests.
+    Check {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what would happen to a request, and why.
+    Explain {
+        /// The method: GET, POST, …
+        method: String,
+        /// The path as a client would send it.
+        path: String,
+        /// Ask as somebody with these permissions, separated by commas; empty for none.
+        #[arg(long, value_name = "A,B", conflicts_with = "token")]
+        permissions: Option<String>,
+        /// Ask with this access token, verified against the live key set; `-` reads it from standard input.
+        #[arg(long)]
+        token: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask a running gate whether it is ready, for container health checks.
+    Health,
+    /// Print the JSON Schema of the config file.
+    Schema,
+}
+
+/// Runs the command that the arguments name, and returns the exit status: 0 good, 1 found problems, 2 usage or
+/// config error.
+///
+/// # Errors
+///
+/// When standard output cannot be written to.
+pub fn run() -> anyhow::Result<u8> {
+    let arguments = Arguments::parse();
+    let config = &arguments.config;
+    let mut out = io::BufWriter::new(io::stdout());
+    let status = match arguments.command {
+        Command::Serve => return serve::run(config),
+        Command::Check { json } => check::run(config, json, &mut out)?,
+        Command::Explain { method, path, permissions, token, json } => {
+            explain::run(config, &method, &path, &who(permissions, token)?, json, &mut out)?
+        }
+        Command::Health => health::run(config, &mut out)?,
+        Command::Schema => schema::run(&mut out)?,
+    };
+    out.flush()?;
+    Ok(status)
+}
+
+fn who(permissions: Option<String>, token: Option<String>) -> io::Result<Who> {
+    Ok(match (permissions, token) {
+        (Some(list), _) => Who::Permissions(list.split(',').map(str::trim).filter(|p| !p.is_empty()).map(str::to_owned).collect()),
+        // An argument can be seen by everybody on the machine; standard input cannot.
+        (None, Some(dash)) if dash == "-" => Who::Token(io::read_to_string(io::stdin())?.trim().to_owned()),
+        (None, Some(token)) => Who::Token(token),
+        (None, None) => Who::Anonymous,
+    })
+}
