@@ -1,5 +1,6 @@
 //! The three servers, on ports of the system's choice.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -7,11 +8,11 @@ use anyhow::{Context as _, ensure};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
+use tollgate::app::{App, Ending, Outlets};
 use tollgate::stop::Stop;
 
 use crate::support::auth0::{AUDIENCE, Auth0};
 use crate::support::backend::Backend;
-use crate::support::net::Reserved;
 use crate::support::raw::{Reply, Wire};
 
 /// How often Tollgate is asked whether it is ready, and for how long.
@@ -26,7 +27,7 @@ pub(crate) struct Stage {
     pub(crate) gate: SocketAddr,
     admin: SocketAddr,
     stop: Stop,
-    running: JoinHandle<anyhow::Result<()>>,
+    running: JoinHandle<Ending>,
 }
 
 impl Stage {
@@ -39,12 +40,15 @@ impl Stage {
             "auth0|premium-user",
             &["read:basic-content", "read:premium-content"],
         );
-        let (gate, admin) = (Reserved::any().address(), Reserved::any().address());
-        let config = load(&yaml(&auth0, &backend, gate, admin))?;
         let stop = Stop::new();
-        let tollgate = tollgate::app::run(config, stop.clone());
-        let running =
-            TaskTracker::new().spawn(async move { tollgate.await.map_err(anyhow::Error::from) });
+        let app = App::start(
+            load(&yaml(&auth0, &backend))?,
+            Outlets::default(),
+            stop.clone(),
+        )?;
+        let gate = *app.listening.first().context("a public listener")?;
+        let admin = app.admin.context("an admin listener")?;
+        let running = TaskTracker::new().spawn(app.run(pending()));
         let stage = Self {
             auth0,
             backend,
@@ -60,7 +64,11 @@ impl Stage {
     /// Stops Tollgate as SIGTERM would.
     pub(crate) async fn clear(self) -> anyhow::Result<()> {
         self.stop.drain();
-        self.running.await?
+        ensure!(
+            self.running.await? == Ending::Drained,
+            "Tollgate was cut short"
+        );
+        Ok(())
     }
 
     /// GET `path`, with a token or without.
@@ -120,7 +128,7 @@ impl Stage {
                 continue;
             };
             let mut wire = Wire::over(socket);
-            wire.send("GET /readyz HTTP/1.1\r\nHost: admin\r\n\r\n")
+            wire.send("GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 .await;
             if wire
                 .try_reply(false)
@@ -141,11 +149,11 @@ fn load(yaml: &str) -> anyhow::Result<tollgate::config::Config> {
     tollgate::config::load(&file, &|_| None).map_err(|report| anyhow::anyhow!("{report}"))
 }
 
-fn yaml(auth0: &Auth0, backend: &Backend, gate: SocketAddr, admin: SocketAddr) -> String {
+fn yaml(auth0: &Auth0, backend: &Backend) -> String {
     format!(
         r#"
-server: {{ listen: "{gate}" }}
-admin: {{ listen: "{admin}" }}
+server: {{ listen: 127.0.0.1:0 }}
+admin: {{ listen: 127.0.0.1:0 }}
 upstream: {upstream}
 auth0: {{ url: "{auth0}", audience: "{AUDIENCE}", leeway: 5s, jwks: {{ refresh: 1s, stale: 1h, cooldown: 1s }} }}
 log: {{ level: error, access: false }}

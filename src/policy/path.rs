@@ -235,6 +235,10 @@ fn refuse_segment(segment: &str, decoded: bool) -> Result<(), PathError> {
     if matches!(name, "." | "..") && (decoded || name.len() != segment.len()) {
         return Err(PathError::HiddenDots);
     }
+    // Stripped of its parameters it is empty, and `/;x/admin` becomes `//admin`, then `/admin`.
+    if name.is_empty() && !segment.is_empty() {
+        return Err(PathError::EmptySegment);
+    }
     let double = segment.match_indices("%25").any(|(at, _)| {
         hex_pair(&segment.as_bytes()[at + 3..]).is_some_and(|(byte, _)| {
             byte.is_ascii_control() || is_unreserved(byte) || b"/\\;%#?".contains(&byte)
@@ -454,11 +458,13 @@ mod tests {
         assert_eq!(path.as_str(), "/admin;x=1/b%3By");
         assert_eq!(path.segments().collect::<Vec<_>>(), ["admin", "b"]);
         for raw in ["/a/..;/b", "/a/..;x/b", "/a/.%3b/b"] {
-            assert_eq!(
-                NormalPath::parse(raw, &rules),
-                Err(PathError::HiddenDots),
-                "{raw}"
-            );
+            assert_eq!(NormalPath::parse(raw, &rules), Err(PathError::HiddenDots), "{raw}");
+        }
+        for merge_slashes in [false, true] {
+            let rules = PathRules { merge_slashes, ..rules.clone() };
+            for raw in ["/;x/admin", "/a/;x", "/%3Bx/admin"] {
+                assert_eq!(NormalPath::parse(raw, &rules), Err(PathError::EmptySegment), "{raw}");
+            }
         }
     }
 

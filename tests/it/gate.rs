@@ -106,7 +106,8 @@ impl Gate {
 
     /// One request, every byte of its head given, on a connection of its own. `None` when no answer came.
     pub(crate) async fn send_raw(&self, bytes: impl AsRef<[u8]>) -> Option<Reply> {
-        let mut wire = self.wire().await;
+        let socket = tokio::net::TcpStream::connect(self.address).await.ok()?;
+        let mut wire = Wire::over(socket);
         wire.try_send(bytes).await.ok()?;
         wire.try_reply(false).await.ok()
     }
@@ -115,7 +116,9 @@ impl Gate {
     pub(crate) async fn admin(&self, path: &str) -> Option<Reply> {
         let socket = tokio::net::TcpStream::connect(self.admin).await.ok()?;
         let mut wire = Wire::over(socket);
-        wire.try_send(request("GET", path, &[], "")).await.ok()?;
+        wire.try_send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+            .await
+            .ok()?;
         wire.try_reply(false).await.ok()
     }
 
@@ -140,7 +143,10 @@ impl Gate {
 
     /// The metrics, as Prometheus reads them.
     pub(crate) async fn metrics(&self) -> String {
-        self.admin("/metrics").await.expect("metrics").text()
+        let reply = self.admin("/metrics").await;
+        reply
+            .unwrap_or_else(|| unreachable!("no metrics\n{}", self.log.text()))
+            .text()
     }
 
     /// The sum of the samples of `name` that have all these labels.

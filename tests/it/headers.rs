@@ -265,7 +265,7 @@ async fn headers_of_both_sides_pass_otherwise_unchanged() {
 #[tokio::test]
 async fn a_client_cannot_choose_the_request_id_unless_trusted() {
     let world = World::start().await;
-    let echo = echo(&world, "/pub/x", &[("X-Request-Id", "evil\u{1b}[2J")]).await;
+    let echo = echo(&world, "/pub/x", &[("X-Request-Id", "evil-id")]).await;
     let ids = echoed(&echo, "headers", "x-request-id").join(",");
     assert!(!ids.contains("evil"), "{ids}");
 }

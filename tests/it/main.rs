@@ -8,6 +8,7 @@
 mod support;
 
 mod bodies;
+mod claims;
 mod cors;
 mod errors;
 mod frames;
