@@ -22,7 +22,7 @@ use crate::stop::Stop;
 use crate::telemetry::Metrics;
 use crate::telemetry::log::LogGuard;
 use crate::telemetry::trace::Tracer;
-pub use signals::run_until_signalled;
+pub use signals::Signals;
 
 /// Connections that the admin listener bears: probes and scrapes, not the public.
 const ADMIN_CONNECTIONS: usize = 100;

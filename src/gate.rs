@@ -119,7 +119,7 @@ impl Gate {
         let found = config.table.find(&path, request.method());
         record.found(&found, &config.table);
         let permit = self.decide(rules, record, &path, &found, &request).await?;
-        let uri = proxy::origin_form(path.as_str(), target.query).ok_or(Refusal::Target)?;
+        let uri = proxy::origin_form(path.as_str(), request.uri()).ok_or(Refusal::Target)?;
         self.forward(config, record, permit, request, uri).await.map(Answer::Upstream)
     }
 

@@ -17,7 +17,7 @@ mod upload;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response, Uri, Version};
+use http::{Request, Response, StatusCode, Uri, Version};
 
 pub use body::Body;
 pub use config::{Assertion, Config, HostPolicy, Protocol};
@@ -107,11 +107,12 @@ impl<B: RequestBody> Upstream<B> {
             signer.sign(outgoing.request.headers_mut(), principal);
         }
         let mut response = match (upgrade, config.protocol) {
-            (Some(client), _) => self.upgrade(outgoing, client).await?,
+            // The rare ways are boxed: a request's future is copied when it starts, and should stay small.
+            (Some(client), _) => Box::pin(self.upgrade(outgoing, client)).await?,
             (None, Protocol::Http1) => self.exchange(outgoing.request).await?,
-            (None, Protocol::Http2) => self.multiplex(outgoing.request).await?,
+            (None, Protocol::Http2) => Box::pin(self.multiplex(outgoing.request)).await?,
         };
-        let switching = response.status() == http::StatusCode::SWITCHING_PROTOCOLS;
+        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         headers::clean_response(response.headers_mut(), switching);
         // The version is that of one hop (RFC 9110, section 2.5): ours is not the upstream's.
         *response.version_mut() = Version::HTTP_11;
@@ -127,9 +128,15 @@ impl<B: RequestBody> Upstream<B> {
         let mut request = Request::from_parts(parts, body);
         *request.version_mut() = Version::HTTP_11;
         loop {
-            let link = self.link().await?;
+            let link = match self.pool.take() {
+                Some(link) => link,
+                None => Box::pin(self.open_link()).await?,
+            };
             let reused = link.is_reused();
             match link::send(link, request, &progress, config.response_timeout).await {
+                Ok((response, _)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    return Err(ProxyError::Unasked);
+                }
                 Ok((response, link)) => {
                     let pool = Arc::clone(&self.pool);
                     return Ok(response.map(|incoming| Body::linked(incoming, link, pool, config.idle_timeout)));
@@ -146,10 +153,8 @@ impl<B: RequestBody> Upstream<B> {
         }
     }
 
-    async fn link(&self) -> Result<Box<Link<B>>, ProxyError<B::Error>> {
-        if let Some(link) = self.pool.take() {
-            return Ok(link);
-        }
+    /// A new connection, or one that comes back while there is no room for a new one.
+    async fn open_link(&self) -> Result<Box<Link<B>>, ProxyError<B::Error>> {
         let connector = &self.shared.connector;
         let deadline = tokio::time::Instant::now() + self.shared.config.connect_timeout;
         let place = loop {
@@ -191,7 +196,7 @@ impl<B: RequestBody> Upstream<B> {
         let (body, progress) = Upload::new(body);
         let answer = link.detach(Request::from_parts(parts, body), &self.tasks);
         let mut response = upload::with_timeout(answer, &progress, config.response_timeout).await?;
-        if response.status() == http::StatusCode::SWITCHING_PROTOCOLS {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let upstream = hyper::upgrade::on(&mut response);
             let tunnel = tunnel::run(client, upstream, config.idle_timeout, self.stop.clone());
             let keep = outgoing.keep;
@@ -226,12 +231,13 @@ impl Spare {
     }
 }
 
-/// The target to send in origin form (RFC 9112, section 3.2.1); `path` is normal.
+/// The target to send in origin form (RFC 9112, section 3.2.1): `path`, which is normal, and the query of `uri`.
 #[must_use]
-pub fn origin_form(path: &str, query: Option<&str>) -> Option<Uri> {
-    let target = match query {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    };
-    Uri::try_from(target).ok()
+pub fn origin_form(path: &str, uri: &Uri) -> Option<Uri> {
+    let same = uri.path_and_query().filter(|target| target.path() == path);
+    match (same, uri.query()) {
+        (Some(target), _) => Some(Uri::from(target.clone())),
+        (None, Some(query)) => Uri::try_from(format!("{path}?{query}")).ok(),
+        (None, None) => Uri::try_from(path).ok(),
+    }
 }

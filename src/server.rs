@@ -52,11 +52,25 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Whether it speaks TLS to us.
     pub tls: bool,
+    /// Its address as text, once for all its requests.
+    text: String,
     /// The connection's place among those that may be open at once; tunnels keep it.
     place: Option<OwnedSemaphorePermit>,
 }
 
 impl Peer {
+    /// A client at `address`.
+    #[must_use]
+    pub fn new(address: SocketAddr, tls: bool, place: Option<OwnedSemaphorePermit>) -> Self {
+        Self { address, tls, text: address.ip().to_canonical().to_string(), place }
+    }
+
+    /// Its IP address as text; an IPv4 address that came in over IPv6 is written as IPv4.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether its connection counts against the limit.
     #[must_use]
     pub fn is_counted(&self) -> bool {

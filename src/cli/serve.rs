@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use crate::app::{App, Ending, Outlets, run_until_signalled};
+use crate::app::{App, Ending, Outlets, Signals};
 use crate::config;
 use crate::stop::Stop;
 use crate::telemetry::log;
@@ -34,8 +34,9 @@ pub(super) fn run(path: &Path) -> anyhow::Result<u8> {
         .enable_all()
         .build()?;
     let ending = runtime.block_on(async {
+        let signals = Signals::listen()?;
         let app = App::start(config, outlets, Stop::new())?;
-        anyhow::Ok(run_until_signalled(app).await?)
+        anyhow::Ok(signals.steer(app).await)
     });
     drop(runtime);
     if let Some(tracer) = tracer {

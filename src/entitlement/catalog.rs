@@ -84,10 +84,7 @@ mod tests {
         ]);
         let sold = |missing: &[&str]| {
             let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-            catalog
-                .sold_with(&missing)
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
+            (catalog.sold_with(&missing), catalog.sold_with_any(&missing))
         };
         let both = vec!["monthly".to_owned(), "lifetime".to_owned()];
         let lifetime = vec!["lifetime".to_owned()];

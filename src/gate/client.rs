@@ -1,11 +1,13 @@
 //! Where a request came from: the peer, or whoever a trusted proxy says.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::header_value;
+use crate::server::Peer;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -45,11 +47,24 @@ impl Client {
         Self { address, peer, trusted }
     }
 
+    /// Its address as text.
+    pub(super) fn text<'a>(&self, peer: &'a Peer) -> Cow<'a, str> {
+        if self.address == self.peer { Cow::Borrowed(peer.text()) } else { Cow::Owned(self.address.to_string()) }
+    }
+
     /// `X-Forwarded-For` for the upstream.
-    pub(super) fn forwarded_for(&self, headers: &HeaderMap) -> HeaderValue {
-        let mut chain: Vec<String> = if self.trusted { known_hops(headers) } else { Vec::new() };
-        chain.push(self.peer.to_string());
+    pub(super) fn forwarded_for(&self, headers: &HeaderMap, peer: &Peer) -> HeaderValue {
+        let mut chain = self.believed(headers);
+        if chain.is_empty() {
+            return HeaderValue::from_str(peer.text()).unwrap_or_else(|_| HeaderValue::from_static(""));
+        }
+        chain.push(peer.text().to_owned());
         header_value(chain.join(", "))
+    }
+
+    /// The hops before the peer, as far as they are believed.
+    fn believed(&self, headers: &HeaderMap) -> Vec<String> {
+        if self.trusted && headers.contains_key(FORWARDED_FOR) { known_hops(headers) } else { Vec::new() }
     }
 
     /// `X-Forwarded-Proto` for the upstream.
@@ -70,14 +85,19 @@ impl Client {
     }
 
     /// `Forwarded` (RFC 7239, section 4) for the upstream, made anew: what a client wrote there is nobody's word.
-    pub(super) fn forwarded(&self, headers: &HeaderMap, proto: &HeaderValue, host: &HeaderValue) -> HeaderValue {
-        let chain = if self.trusted { known_hops(headers) } else { Vec::new() };
-        let mut text = String::with_capacity(64);
-        for hop in chain.iter().filter_map(|hop| parse_hop(hop)) {
-            push_for(&mut text, hop);
+    pub(super) fn forwarded(
+        &self,
+        headers: &HeaderMap,
+        peer: &Peer,
+        proto: &HeaderValue,
+        host: &HeaderValue,
+    ) -> HeaderValue {
+        let mut text = String::with_capacity(96);
+        for hop in self.believed(headers) {
+            push_for(&mut text, &hop);
             text.push_str(", ");
         }
-        push_for(&mut text, self.peer);
+        push_for(&mut text, peer.text());
         if let (Ok(host), Ok(proto)) = (host.to_str(), proto.to_str())
             && !host.contains(['"', '\\'])
         {
@@ -99,15 +119,11 @@ impl Client {
 }
 
 /// RFC 7239, section 6: an IPv6 address is quoted and in brackets.
-fn push_for(text: &mut String, address: IpAddr) {
+fn push_for(text: &mut String, address: &str) {
     text.push_str("for=");
-    match address {
-        IpAddr::V4(address) => text.push_str(&address.to_string()),
-        IpAddr::V6(address) => {
-            text.push_str("\"[");
-            text.push_str(&address.to_string());
-            text.push_str("]\"");
-        }
+    let (before, after) = if address.contains(':') { ("\"[", "]\"") } else { ("", "") };
+    for part in [before, address, after] {
+        text.push_str(part);
     }
 }
 
@@ -173,14 +189,16 @@ mod tests {
     #[test]
     fn forwarded_headers_are_made_from_what_is_believed() {
         let chain = headers(&["198.51.100.1"]);
+        let peer = |text: &str| Peer::new(std::net::SocketAddr::new(text.parse().unwrap(), 1), true, None);
         let stranger = Client::identify("192.0.2.1".parse().unwrap(), &chain, &[]);
-        assert_eq!(stranger.forwarded_for(&chain), "192.0.2.1");
+        assert_eq!(stranger.forwarded_for(&chain, &peer("192.0.2.1")), "192.0.2.1");
+        let near = peer("2001:db8::1");
         let proxies = ["2001:db8::/32".parse().unwrap()];
         let proxy = Client::identify("2001:db8::1".parse().unwrap(), &chain, &proxies);
-        assert_eq!(proxy.forwarded_for(&chain), "198.51.100.1, 2001:db8::1");
+        assert_eq!(proxy.forwarded_for(&chain, &near), "198.51.100.1, 2001:db8::1");
         let (proto, host) = (HeaderValue::from_static("https"), HeaderValue::from_static("a:1"));
         let expected = r#"for=198.51.100.1, for="[2001:db8::1]";host="a:1";proto=https"#;
-        assert_eq!(proxy.forwarded(&chain, &proto, &host), expected);
+        assert_eq!(proxy.forwarded(&chain, &near, &proto, &host), expected);
     }
 
     #[test]

@@ -135,14 +135,16 @@ impl Record {
     /// What the upstream is told about where the request came from.
     pub(super) fn addressing(&self, headers: &HeaderMap) -> Addressing {
         let client = &self.client;
-        let proto = client.proto(headers, self.peer.tls);
+        let peer = &self.peer;
+        let proto = client.proto(headers, peer.tls);
         let host = client.host(headers, &self.host);
         Addressing {
             request_id: self.request_id.clone(),
-            forwarded_for: client.forwarded_for(headers),
-            forwarded: client.forwarded(headers, &proto, &host),
+            forwarded_for: client.forwarded_for(headers, peer),
+            forwarded: client.forwarded(headers, peer, &proto, &host),
             proto,
             host,
+            requested_host: self.host.clone(),
             trusted: client.trusted,
             traceparent: self.span.as_ref().and_then(RequestSpan::traceparent),
         }
@@ -188,13 +190,13 @@ impl Drop for Record {
             target: ACCESS,
             {
                 request.id = self.request_id(),
-                client.address = %self.client.address,
+                client.address = &*self.client.text(&self.peer),
                 http.method = self.method.as_str(),
                 http.route = route,
                 http.path = self.path.as_deref().unwrap_or(&self.raw_path),
                 http.status = self.status.as_u16(),
-                duration_ms = milliseconds(duration),
-                upstream_ms = self.upstream.map(milliseconds),
+                duration_us = microseconds(duration),
+                upstream_us = self.upstream.map(microseconds),
                 decision,
                 reason = self.reason,
                 sub = self.subject()
@@ -207,9 +209,8 @@ impl Drop for Record {
     }
 }
 
-/// Milliseconds to three places: microseconds are what a fast answer takes.
-fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A trusted proxy's request id, where it is well formed; else a new one.
@@ -218,7 +219,15 @@ fn request_id(headers: &HeaderMap, trusted: bool) -> HeaderValue {
         (1..=128).contains(&id.len()) && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b))
     };
     let given = headers.get(REQUEST_ID).filter(|_| trusted).filter(formed);
-    given.cloned().unwrap_or_else(|| header_value(format!("{:032x}", fastrand::u128(..))))
+    given.cloned().unwrap_or_else(|| header_value(new_request_id()))
+}
+
+/// 128 random bits in hexadecimal. Unique, not secret.
+fn new_request_id() -> String {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let bytes = fastrand::u128(..).to_ne_bytes();
+    let digits = bytes.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    digits.map(char::from).collect()
 }
 
 /// A whole HTTP/1.1 answer to bytes that are no request; it is logged and counted like any other.
@@ -229,14 +238,14 @@ pub(super) fn malformed(shared: &Shared, peer: &Peer, status: StatusCode) -> Byt
         StatusCode::REQUEST_TIMEOUT => Problem::new(status, "request_timeout", "The request did not arrive in time"),
         _ => Problem::new(status, "bad_request", "This is not a well-formed HTTP request"),
     };
-    let request_id = format!("{:032x}", fastrand::u128(..));
+    let request_id = new_request_id();
     let labels = RequestLabels { route: NO_ROUTE, method: &Method::GET, status, decision: "refuse" };
     shared.metrics.request(labels, Duration::ZERO);
     tracing::info!(
         target: ACCESS,
         {
             request.id = request_id,
-            client.address = %peer.address.ip().to_canonical(),
+            client.address = peer.text(),
             http.status = status.as_u16(),
             decision = "refuse",
             reason = problem.code

@@ -171,7 +171,7 @@ impl From<&ProxyError<BodyError>> for Refusal {
             ProxyError::Connect(_) => Self::Unreachable,
             ProxyError::Busy => Self::UpstreamBusy,
             ProxyError::Timeout => Self::UpstreamTimeout,
-            ProxyError::Upstream(_) => Self::BadAnswer,
+            ProxyError::Upstream(_) | ProxyError::Unasked => Self::BadAnswer,
             ProxyError::Body(BodyError::TooLarge) => Self::TooLarge,
             ProxyError::Body(BodyError::Idle) => Self::BodyTimeout,
             ProxyError::Body(BodyError::Client(_)) => Self::BodyBroken,

@@ -13,7 +13,6 @@ use crate::server::HadFragment;
 #[derive(Debug)]
 pub(super) struct Target<'a> {
     pub(super) path: &'a str,
-    pub(super) query: Option<&'a str>,
     /// `OPTIONS *`: the server as a whole.
     pub(super) is_asterisk: bool,
 }
@@ -35,7 +34,7 @@ impl<'a> Target<'a> {
         }
         // An absolute target without a path means the root (RFC 9110, section 4.2.3).
         let path = if uri.path().is_empty() { "/" } else { uri.path() };
-        Ok(Self { path, query: uri.query(), is_asterisk })
+        Ok(Self { path, is_asterisk })
     }
 }
 

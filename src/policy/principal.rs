@@ -44,11 +44,37 @@ impl Permissions {
     /// Whether `name` is among them.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.iter().any(|held| held == name)
+        let mut rest = self.0.as_bytes();
+        loop {
+            let (held, more) = match memchr::memchr(b' ', rest) {
+                Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+                None => (rest, None),
+            };
+            match more {
+                _ if held == name.as_bytes() && !held.is_empty() => return true,
+                Some(more) => rest = more,
+                None => return false,
+            }
+        }
     }
 
     /// One name after the other.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|name| !name.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_permission_is_held_when_it_is_one_of_the_names(names in prop::collection::vec("[a-c]{1,2}", 0..6), asked in "[a-c ]{0,3}") {
+            let permissions = Permissions::new(names.iter().map(String::as_str));
+            prop_assert_eq!(permissions.contains(&asked), names.contains(&asked));
+            prop_assert_eq!(permissions.iter().collect::<Vec<_>>(), names);
+        }
     }
 }

@@ -17,6 +17,9 @@ pub enum ProxyError<E> {
     /// The connection broke, or what came back is no HTTP.
     #[error("the upstream broke off: {0}")]
     Upstream(#[from] hyper::Error),
+    /// It switched protocols without having been asked to (RFC 9110, section 7.8).
+    #[error("the upstream switched protocols unasked")]
+    Unasked,
     /// The client's body is at fault.
     #[error("the request's body broke off")]
     Body(E),
@@ -28,7 +31,7 @@ impl<E> ProxyError<E> {
     pub fn is_dead_connection(&self) -> bool {
         match self {
             Self::Upstream(error) => error.is_canceled() || error.is_incomplete_message() || error.is_closed() || is_io(error),
-            Self::Connect(_) | Self::Busy | Self::Timeout | Self::Body(_) => false,
+            Self::Connect(_) | Self::Busy | Self::Timeout | Self::Unasked | Self::Body(_) => false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{AUTHORIZATION, CONNECTION, FORWARDED, HOST, TE, UPGRADE};
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, FORWARDED, HOST, PROXY_AUTHENTICATE, TE, UPGRADE};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
 
@@ -27,6 +27,8 @@ pub struct Addressing {
     pub proto: HeaderValue,
     /// `X-Forwarded-Host`.
     pub host: HeaderValue,
+    /// The host that the request itself names.
+    pub requested_host: HeaderValue,
     /// `Forwarded` (RFC 7239).
     pub forwarded: HeaderValue,
     /// Whether the peer's other `X-Forwarded-*` fields are believed.
@@ -73,18 +75,38 @@ pub(super) fn prepare(
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    set_host(headers, config);
+    set_host(headers, config, &addressing.requested_host);
+    join_cookies(headers);
     set_addressing(headers, addressing);
     if let Some(principal) = principal {
         set_identity(headers, principal);
     }
 }
 
-fn set_host(headers: &mut HeaderMap, config: &Config) {
-    if config.host == HostPolicy::Upstream
-        && let Ok(host) = HeaderValue::try_from(config.authority.as_str())
-    {
-        headers.insert(HOST, host);
+fn set_host(headers: &mut HeaderMap, config: &Config, requested: &HeaderValue) {
+    match config.host {
+        HostPolicy::Upstream => {
+            if let Ok(host) = HeaderValue::try_from(config.authority.as_str()) {
+                headers.insert(HOST, host);
+            }
+        }
+        // An HTTP/2 request names its host in `:authority` (RFC 9113, section 8.3.1).
+        HostPolicy::Preserve if !headers.contains_key(HOST) => {
+            headers.insert(HOST, requested.clone());
+        }
+        HostPolicy::Preserve => {}
+    }
+}
+
+/// HTTP/2 clients may split `Cookie`; others must see one field (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut fields = headers.get_all(COOKIE).iter();
+    if fields.next().is_none() || fields.next().is_none() {
+        return;
+    }
+    let joined = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
+    if let Ok(joined) = HeaderValue::from_bytes(&joined) {
+        headers.insert(COOKIE, joined);
     }
 }
 
@@ -111,9 +133,11 @@ fn set_identity(headers: &mut HeaderMap, principal: &Principal) {
 
 /// Removes what is meant for one hop from the upstream's answer (RFC 9110, section 7.6.1).
 pub(super) fn clean_response(headers: &mut HeaderMap, switching: bool) {
+    let protocol = headers.get(UPGRADE).filter(|_| switching).cloned();
     drop_named_by_connection(headers);
-    retain(headers, |name| !is_hop_by_hop(name.as_str()) || (switching && *name == UPGRADE));
-    if switching {
+    retain(headers, |name| !is_hop_by_hop(name.as_str()) && *name != PROXY_AUTHENTICATE);
+    if let Some(protocol) = protocol {
+        headers.insert(UPGRADE, protocol);
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     }
 }

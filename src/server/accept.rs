@@ -78,7 +78,7 @@ impl Listener {
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, address)) => deal(&inboxes, stream, Peer { address, tls, place }),
+                Ok((stream, address)) => deal(&inboxes, stream, Peer::new(address, tls, place)),
                 Err(error) if is_gone(&error) => {}
                 Err(error) => {
                     tracing::warn!(error = %error, "accept failed");
@@ -88,7 +88,7 @@ impl Listener {
         }
         // Whoever is in the queue already was told that the connection stands: serve them.
         while let Some(Ok((stream, address))) = socket.accept().now_or_never() {
-            deal(&inboxes, stream, Peer { address, tls, place: None });
+            deal(&inboxes, stream, Peer::new(address, tls, None));
         }
         Ok(())
     }

@@ -80,7 +80,7 @@ fn the_full_example_loads() {
             .gate
             .catalog
             .sold_with(&["read:premium-content".into()])
-            .count(),
+            .len(),
         2
     );
     assert_eq!(watched_files(&config), [in_config("tollgate.yaml")]);

@@ -8,6 +8,7 @@
 mod support;
 
 mod bodies;
+mod config;
 mod claims;
 mod cors;
 mod errors;
