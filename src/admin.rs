@@ -44,14 +44,24 @@ impl Admin {
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         let known = matches!(path, "/livez" | "/readyz" | "/metrics");
         if known && method != Method::GET && method != Method::HEAD {
-            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Only GET is allowed here");
-            return self.refuse(problem.header(ALLOW, HeaderValue::from_static("GET, HEAD")), path);
+            let problem = Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "Only GET is allowed here",
+            );
+            return self.refuse(
+                problem.header(ALLOW, HeaderValue::from_static("GET, HEAD")),
+                path,
+            );
         }
         match path {
             "/livez" => reply::json(StatusCode::OK, &serde_json::json!({ "live": true })),
             "/readyz" => self.readiness(),
             "/metrics" => self.metrics(),
-            _ => self.refuse(Problem::new(StatusCode::NOT_FOUND, "not_found", "There is no such page"), path),
+            _ => self.refuse(
+                Problem::new(StatusCode::NOT_FOUND, "not_found", "There is no such page"),
+                path,
+            ),
         }
     }
 
@@ -67,15 +77,30 @@ impl Admin {
         };
         let draining = self.stop.is_draining();
         let ready = keys != "missing" && !draining;
-        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        reply::json(status, &Readiness { ready, keys, draining })
+        let status = if ready {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        reply::json(
+            status,
+            &Readiness {
+                ready,
+                keys,
+                draining,
+            },
+        )
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {
         if let Some(log) = &self.log {
             self.metrics.log_lines_dropped(log.dropped());
         }
-        let age = self.keys.as_ref().and_then(|keys| keys.health()).map(|health| health.age);
+        let age = self
+            .keys
+            .as_ref()
+            .and_then(|keys| keys.health())
+            .map(|health| health.age);
         let mut response = Response::new(Full::new(self.metrics.render(age).into()));
         let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, text);
@@ -94,14 +119,25 @@ impl Handler for Admin {
         let response = if is_local_name(&peer, &request) {
             self.answer(request.method(), request.uri().path())
         } else {
-            self.refuse(Problem::new(StatusCode::FORBIDDEN, "denied", "Ask by address or as localhost"), request.uri().path())
+            self.refuse(
+                Problem::new(
+                    StatusCode::FORBIDDEN,
+                    "denied",
+                    "Ask by address or as localhost",
+                ),
+                request.uri().path(),
+            )
         };
         std::future::ready(response)
     }
 
     fn malformed(&self, _: &Peer, status: StatusCode) -> Bytes {
         let reason = status.canonical_reason().unwrap_or("Error");
-        format!("HTTP/1.1 {} {reason}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", status.as_u16()).into()
+        format!(
+            "HTTP/1.1 {} {reason}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+            status.as_u16()
+        )
+        .into()
     }
 }
 
@@ -111,8 +147,16 @@ fn is_local_name(peer: &Peer, request: &Request<RequestBody>) -> bool {
     if !peer.address.ip().to_canonical().is_loopback() {
         return true;
     }
-    let named = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok());
-    let named = named.or_else(|| request.uri().authority().map(http::uri::Authority::as_str)).unwrap_or_default();
-    let name = named.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(named, |(n, _)| n);
+    let named = request
+        .headers()
+        .get(http::header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let named = named
+        .or_else(|| request.uri().authority().map(http::uri::Authority::as_str))
+        .unwrap_or_default();
+    let name = named
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(named, |(n, _)| n);
     name == "localhost" || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
 }

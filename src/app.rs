@@ -102,30 +102,77 @@ impl App {
         let background = TaskTracker::new();
         let keys = start_keys(&config, &metrics, &background, &stop)?;
         let verifier = keys.as_ref().zip(config.auth.clone()).map(|(keys, auth)| {
-            Verifier::new(auth, Arc::clone(keys), Arc::clone(&clock), Arc::clone(&metrics))
+            Verifier::new(
+                auth,
+                Arc::clone(keys),
+                Arc::clone(&clock),
+                Arc::clone(&metrics),
+            )
         });
         let tracer = outlets.tracer;
-        let gate = gate::Shared::new(config.gate.clone(), verifier, Arc::clone(&clock), Arc::clone(&metrics), tracer);
+        let gate = gate::Shared::new(
+            config.gate.clone(),
+            verifier,
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+            tracer,
+        );
         let shared = Arc::new(gate);
         let certificates = Certificates::none();
         if let Some(files) = &config.server.tls {
             certificates.load(files)?;
         }
         let upstream = proxy::Shared::new(config.proxy.clone(), Arc::clone(&clock))?;
-        let listeners = config.server.listeners.iter().map(|l| server::bind(*l)).collect::<Result<Vec<_>, _>>()?;
-        let listening = listeners.iter().map(server::Listener::address).collect::<io::Result<Vec<_>>>()?;
+        let listeners = config
+            .server
+            .listeners
+            .iter()
+            .map(|l| server::bind(*l))
+            .collect::<Result<Vec<_>, _>>()?;
+        let listening = listeners
+            .iter()
+            .map(server::Listener::address)
+            .collect::<io::Result<Vec<_>>>()?;
         let admin_stop = Stop::new();
-        let page = Admin { keys, metrics: Arc::clone(&metrics), stop: stop.clone(), clock, log: outlets.log };
+        let page = Admin {
+            keys,
+            metrics: Arc::clone(&metrics),
+            stop: stop.clone(),
+            clock,
+            log: outlets.log,
+        };
         let admin = start_admin(&config, page, &background, &admin_stop)?;
         let gates = Arc::clone(&shared);
         let make = move |scope: server::Scope| {
-            Gate::new(Arc::clone(&gates), Upstream::new(Arc::clone(&upstream), scope.tasks, scope.stop))
+            Gate::new(
+                Arc::clone(&gates),
+                Upstream::new(Arc::clone(&upstream), scope.tasks, scope.stop),
+            )
         };
-        let server = Server::start(&config.server, listeners, &certificates, &metrics, &stop, make)?;
+        let server = Server::start(
+            &config.server,
+            listeners,
+            &certificates,
+            &metrics,
+            &stop,
+            make,
+        )?;
         let drain_timeout = config.server.drain_timeout;
         let file = config.file.clone();
-        let app =
-            Self { listening, admin, file, config, server, shared, certificates, metrics, drain_timeout, stop, admin_stop, background };
+        let app = Self {
+            listening,
+            admin,
+            file,
+            config,
+            server,
+            shared,
+            certificates,
+            metrics,
+            drain_timeout,
+            stop,
+            admin_stop,
+            background,
+        };
         app.announce();
         Ok(app)
     }
@@ -187,7 +234,9 @@ fn start_keys(
     background: &TaskTracker,
     stop: &Stop,
 ) -> Result<Option<Arc<Keys>>, StartupError> {
-    let Some(auth) = &config.auth else { return Ok(None) };
+    let Some(auth) = &config.auth else {
+        return Ok(None);
+    };
     let keys = Arc::new(Keys::new(auth.jwks.clone(), Arc::clone(metrics))?);
     background.spawn(Arc::clone(&keys).run(stop.token()));
     Ok(Some(keys))
@@ -199,10 +248,18 @@ fn start_admin(
     background: &TaskTracker,
     stop: &Stop,
 ) -> Result<Option<SocketAddr>, StartupError> {
-    let Some(address) = config.admin else { return Ok(None) };
-    let listener = server::bind(Listen { address, tls: false })?;
+    let Some(address) = config.admin else {
+        return Ok(None);
+    };
+    let listener = server::bind(Listen {
+        address,
+        tls: false,
+    })?;
     let address = listener.address()?;
-    let limits = Limits { max_connections: ADMIN_CONNECTIONS, ..config.server.limits };
+    let limits = Limits {
+        max_connections: ADMIN_CONNECTIONS,
+        ..config.server.limits
+    };
     // The public connections are the ones that the metric counts.
     let uncounted = Arc::new(Metrics::new()?);
     let serving = server::serve_on(listener, limits, uncounted, stop.clone(), page);

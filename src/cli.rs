@@ -76,9 +76,20 @@ pub fn run() -> anyhow::Result<u8> {
     let status = match arguments.command {
         Command::Serve => return serve::run(config),
         Command::Check { json } => check::run(config, json, &mut out)?,
-        Command::Explain { method, path, permissions, token, json } => {
-            explain::run(config, &method, &path, &who(permissions, token)?, json, &mut out)?
-        }
+        Command::Explain {
+            method,
+            path,
+            permissions,
+            token,
+            json,
+        } => explain::run(
+            config,
+            &method,
+            &path,
+            &who(permissions, token)?,
+            json,
+            &mut out,
+        )?,
         Command::Health => health::run(config, &mut out)?,
         Command::Schema => schema::run(&mut out)?,
     };
@@ -88,9 +99,17 @@ pub fn run() -> anyhow::Result<u8> {
 
 fn who(permissions: Option<String>, token: Option<String>) -> io::Result<Who> {
     Ok(match (permissions, token) {
-        (Some(list), _) => Who::Permissions(list.split(',').map(str::trim).filter(|p| !p.is_empty()).map(str::to_owned).collect()),
+        (Some(list), _) => Who::Permissions(
+            list.split(',')
+                .map(str::trim)
+                .filter(|p| !p.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        ),
         // An argument can be seen by everybody on the machine; standard input cannot.
-        (None, Some(dash)) if dash == "-" => Who::Token(io::read_to_string(io::stdin())?.trim().to_owned()),
+        (None, Some(dash)) if dash == "-" => {
+            Who::Token(io::read_to_string(io::stdin())?.trim().to_owned())
+        }
         (None, Some(token)) => Who::Token(token),
         (None, None) => Who::Anonymous,
     })

@@ -70,7 +70,13 @@ impl Shared {
         metrics: Arc<Metrics>,
         tracer: Option<Arc<Tracer>>,
     ) -> Self {
-        Self { rules: ArcSwap::from_pointee(Rules::new(config)), verifier, clock, metrics, tracer }
+        Self {
+            rules: ArcSwap::from_pointee(Rules::new(config)),
+            verifier,
+            clock,
+            metrics,
+            tracer,
+        }
     }
 
     /// Puts new rules in force for requests that come from now on.
@@ -101,7 +107,12 @@ impl Gate {
         Self { shared, upstream }
     }
 
-    async fn answer(&self, rules: &Rules, record: &mut Record, request: Request<RequestBody>) -> Result<Answer, Refusal> {
+    async fn answer(
+        &self,
+        rules: &Rules,
+        record: &mut Record,
+        request: Request<RequestBody>,
+    ) -> Result<Answer, Refusal> {
         let config = &rules.config;
         let target = Target::read(&request)?;
         if let Some(preflight) = cors::preflight(config.cors.as_ref(), &request) {
@@ -120,7 +131,9 @@ impl Gate {
         record.found(&found, &config.table);
         let permit = self.decide(rules, record, &path, &found, &request).await?;
         let uri = proxy::origin_form(path.as_str(), request.uri()).ok_or(Refusal::Target)?;
-        self.forward(config, record, permit, request, uri).await.map(Answer::Upstream)
+        self.forward(config, record, permit, request, uri)
+            .await
+            .map(Answer::Upstream)
     }
 
     async fn decide(
@@ -136,18 +149,25 @@ impl Gate {
         }
         let credential = match found.requirement() {
             // Without keys nobody can be let in, and nobody should be told to sign in again.
-            Some(requirement) if requirement.needs_token() && !self.shared.is_ready() => return Err(Refusal::NotReady),
+            Some(requirement) if requirement.needs_token() && !self.shared.is_ready() => {
+                return Err(Refusal::NotReady);
+            }
             Some(requirement) if requirement.reads_token() => self.credential(request).await?,
             Some(_) | None => Credential::None,
         };
         if let Credential::Valid(principal) = &credential {
             record.principal(principal);
         }
-        rules.limits.check_subject(path, record.client(), record.subject())?;
+        rules
+            .limits
+            .check_subject(path, record.client(), record.subject())?;
         policy::decide(found, credential).map_err(Refusal::from)
     }
 
-    async fn credential(&self, request: &Request<RequestBody>) -> Result<Credential<TokenError>, Refusal> {
+    async fn credential(
+        &self,
+        request: &Request<RequestBody>,
+    ) -> Result<Credential<TokenError>, Refusal> {
         let unverified_token = match bearer(request.headers()) {
             Ok(None) => return Ok(Credential::None),
             Ok(Some(token)) => token,
@@ -156,7 +176,9 @@ impl Gate {
                 return Ok(Credential::Invalid(error));
             }
         };
-        let Some(verifier) = &self.shared.verifier else { return Err(Refusal::NotReady) };
+        let Some(verifier) = &self.shared.verifier else {
+            return Err(Refusal::NotReady);
+        };
         match verifier.verify(unverified_token).await {
             Outcome::Verified(principal) => Ok(Credential::Valid(principal)),
             Outcome::Refused(error) => Ok(Credential::Invalid(error)),
@@ -178,7 +200,19 @@ impl Gate {
         *request.uri_mut() = uri;
         record.permitted();
         let addressing = record.addressing(request.headers());
-        let outgoing = Outgoing { request, addressing, keep: record.keep() };
+        let remaining = self
+            .shared
+            .verifier
+            .as_ref()
+            .zip(permit.needed())
+            .map(|(verifier, who)| verifier.remaining(who));
+        let ends = remaining.and_then(|left| tokio::time::Instant::now().checked_add(left));
+        let outgoing = Outgoing {
+            request,
+            addressing,
+            ends,
+            keep: record.keep(),
+        };
         let sent = Instant::now();
         let answer = self.upstream.forward(permit, outgoing).await;
         record.upstream(sent.elapsed());
@@ -193,7 +227,10 @@ impl Gate {
 impl Handler for Gate {
     type Body = Body;
 
-    #[expect(clippy::manual_async_fn, reason = "the trait asks for a future that is Send")]
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the trait asks for a future that is Send"
+    )]
     fn handle(
         self: Arc<Self>,
         peer: Arc<Peer>,
@@ -214,7 +251,8 @@ impl Handler for Gate {
                     let problem = refusal.into_problem(&rules.config.catalog);
                     record.refused(&problem);
                     let now = self.shared.clock.unix_seconds();
-                    let response = problem.into_response(record.raw_path(), record.request_id(), now);
+                    let response =
+                        problem.into_response(record.raw_path(), record.request_id(), now);
                     record.own_answer(cors, response)
                 }
             }

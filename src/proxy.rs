@@ -18,12 +18,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri, Version};
+use hyper::upgrade::OnUpgrade;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 pub use body::Body;
 pub use config::{Assertion, Config, HostPolicy, Protocol};
 pub use connect::ConnectError;
 pub use error::ProxyError;
 pub use headers::{Addressing, is_reserved};
+use http2::Multiplexed;
 use link::Link;
 use pool::Pool;
 use upload::Upload;
@@ -33,22 +37,29 @@ use crate::policy::Permit;
 use crate::stop::Stop;
 
 /// The body of a request on its way to the upstream.
-pub trait RequestBody: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Unpin + Send + 'static {}
-impl<B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Unpin + Send + 'static> RequestBody for B {}
+pub trait RequestBody:
+    http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Unpin + Send + 'static
+{
+}
+impl<
+    B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Unpin + Send + 'static,
+> RequestBody for B
+{
+}
 
 /// One worker's way to the upstream.
 pub struct Upstream<B: RequestBody> {
     shared: Arc<Shared>,
     pool: Arc<Pool<B>>,
-    http2: Arc<http2::Multiplexed<B>>,
-    tasks: tokio_util::task::TaskTracker,
+    http2: Arc<Multiplexed<B>>,
+    tasks: TaskTracker,
     stop: Stop,
 }
 
 /// What all workers share.
 pub struct Shared {
     config: Config,
-    connector: connect::Connector,
+    connector: Arc<connect::Connector>,
     assertion: Option<assertion::Signer>,
 }
 
@@ -58,6 +69,8 @@ pub struct Outgoing<B> {
     pub request: Request<B>,
     /// Where it came from.
     pub addressing: Addressing,
+    /// When a tunnel or an event stream must end, because the token that opened it does.
+    pub ends: Option<Instant>,
     /// Kept for as long as a tunnel lives.
     pub keep: Arc<dyn Send + Sync>,
 }
@@ -69,24 +82,46 @@ impl Shared {
     ///
     /// When the authorities to trust cannot be read, or the assertion's key cannot be used.
     pub fn new(config: Config, clock: Arc<dyn Clock>) -> Result<Arc<Self>, ConnectError> {
-        let connector = connect::Connector::new(&config)?;
-        let assertion = config.assertion.clone().map(|assertion| assertion::Signer::new(assertion, clock));
-        Ok(Arc::new(Self { config, connector, assertion }))
+        let connector = Arc::new(connect::Connector::new(&config)?);
+        let assertion = config
+            .assertion
+            .clone()
+            .map(|assertion| assertion::Signer::new(assertion, clock));
+        Ok(Arc::new(Self {
+            config,
+            connector,
+            assertion,
+        }))
     }
 }
 
 impl<B: RequestBody> Upstream<B> {
     /// One worker's connections; they are spawned on `tasks` and end with `stop`.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, tasks: tokio_util::task::TaskTracker, stop: Stop) -> Self {
-        let pool = Arc::new(Pool::new(shared.config.keep_alive));
-        let http2 = Arc::new(http2::Multiplexed::default());
-        let (sweeping, multiplexed) = (pool::sweep(Arc::downgrade(&pool), stop.token()), Arc::clone(&http2));
+    pub fn new(shared: Arc<Shared>, tasks: TaskTracker, stop: Stop) -> Self {
+        let pool = Arc::new(Pool::new(
+            shared.config.keep_alive,
+            Arc::clone(&shared.connector),
+        ));
+        let http2 = Arc::new(Multiplexed::new(
+            Arc::clone(&shared.connector),
+            stop.clone(),
+        ));
+        let (sweeping, multiplexed) = (
+            pool::sweep(Arc::downgrade(&pool), stop.token()),
+            Arc::clone(&http2),
+        );
         tasks.spawn(async move {
             sweeping.await;
             multiplexed.close();
         });
-        Self { shared, pool, http2, tasks, stop }
+        Self {
+            shared,
+            pool,
+            http2,
+            tasks,
+            stop,
+        }
     }
 
     /// Forwards a request and returns the upstream's answer as soon as its head is there.
@@ -101,17 +136,29 @@ impl<B: RequestBody> Upstream<B> {
     ) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
         let config = &self.shared.config;
         let upgrade = tunnel::requested(&mut outgoing.request);
-        let principal = permit.principal().map(Arc::as_ref);
-        headers::prepare(outgoing.request.headers_mut(), config, &outgoing.addressing, principal, &permit, upgrade.is_some());
+        headers::prepare(
+            &mut outgoing.request,
+            config,
+            &outgoing.addressing,
+            &permit,
+            upgrade.is_some(),
+        );
         if let Some(signer) = &self.shared.assertion {
-            signer.sign(outgoing.request.headers_mut(), principal);
+            signer.sign(
+                outgoing.request.headers_mut(),
+                permit.principal().map(Arc::as_ref),
+            );
         }
+        let ends = outgoing.ends;
         let mut response = match (upgrade, config.protocol) {
             // The rare ways are boxed: a request's future is copied when it starts, and should stay small.
             (Some(client), _) => Box::pin(self.upgrade(outgoing, client)).await?,
             (None, Protocol::Http1) => self.exchange(outgoing.request).await?,
             (None, Protocol::Http2) => Box::pin(self.multiplex(outgoing.request)).await?,
         };
+        if headers::is_event_stream(response.headers()) {
+            response.body_mut().ends_at(ends);
+        }
         let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         headers::clean_response(response.headers_mut(), switching);
         // The version is that of one hop (RFC 9110, section 2.5): ours is not the upstream's.
@@ -120,13 +167,13 @@ impl<B: RequestBody> Upstream<B> {
     }
 
     /// HTTP/1.1 over a pooled connection, or a new one.
-    async fn exchange(&self, request: Request<B>) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
+    async fn exchange(
+        &self,
+        request: Request<B>,
+    ) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
         let config = &self.shared.config;
         let mut spare = Spare::of(&request);
-        let (parts, body) = request.into_parts();
-        let (body, progress) = Upload::new(body);
-        let mut request = Request::from_parts(parts, body);
-        *request.version_mut() = Version::HTTP_11;
+        let (mut request, progress) = upload::wrap(request);
         loop {
             let link = match self.pool.take() {
                 Some(link) => link,
@@ -139,11 +186,12 @@ impl<B: RequestBody> Upstream<B> {
                 }
                 Ok((response, link)) => {
                     let pool = Arc::clone(&self.pool);
-                    return Ok(response.map(|incoming| Body::linked(incoming, link, pool, config.idle_timeout)));
+                    return Ok(response
+                        .map(|incoming| Body::linked(incoming, link, pool, config.idle_timeout)));
                 }
                 // A pooled connection that the upstream had closed: nothing was sent, or nothing that counts.
                 Err(failure) => {
-                    let again = failure.unsent.or_else(|| spare.take().map(|spare| spare.request::<B>()));
+                    let again = failure.unsent.or_else(|| spare.take().map(Spare::request));
                     match (reused && failure.error.is_dead_connection(), again) {
                         (true, Some(again)) => request = again,
                         (_, _) => return Err(failure.error),
@@ -153,56 +201,70 @@ impl<B: RequestBody> Upstream<B> {
         }
     }
 
-    /// A new connection, or one that comes back while there is no room for a new one.
+    /// A new connection; where there is no room for one, unused ones are closed to make some.
     async fn open_link(&self) -> Result<Box<Link<B>>, ProxyError<B::Error>> {
         let connector = &self.shared.connector;
-        let deadline = tokio::time::Instant::now() + self.shared.config.connect_timeout;
-        let place = loop {
-            tokio::select! {
-                biased;
-                place = connector.place() => break place,
-                () = self.pool.returned() => if let Some(link) = self.pool.take() {
-                    return Ok(link);
-                },
-                () = tokio::time::sleep_until(deadline) => return Err(ProxyError::Busy),
+        let place = match connector.free_place() {
+            Some(place) => place,
+            None => {
+                self.pool.clear();
+                connector.place().await.ok_or(ProxyError::Busy)?
             }
         };
-        Ok(Link::open(connector.connect().await?, place).await?)
+        Ok(Link::open(connector.connect(Protocol::Http1).await?, place).await?)
     }
 
-    async fn multiplex(&self, request: Request<B>) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
+    async fn multiplex(
+        &self,
+        request: Request<B>,
+    ) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
         let config = &self.shared.config;
-        let (parts, body) = request.into_parts();
-        let (body, progress) = Upload::new(body);
-        let mut request = Request::from_parts(parts, body);
-        headers::for_http2(&mut request, &config.scheme);
-        let mut sender = self.http2.sender(&self.shared.connector, &self.tasks).await?;
-        let answer = sender.send_request(request);
-        let response = upload::with_timeout(answer, &progress, config.response_timeout).await?;
-        Ok(response.map(|incoming| Body::plain(incoming, config.idle_timeout)))
+        let mut spare = Spare::of(&request);
+        let (mut request, progress) = upload::wrap(request);
+        loop {
+            headers::for_http2(&mut request, &config.scheme);
+            let (mut sender, reused) = self.http2.sender(&self.tasks).await?;
+            let sent = sender.try_send_request(request);
+            match upload::wait(sent, &progress, config.response_timeout).await {
+                Ok(response) => {
+                    return Ok(response.map(|incoming| Body::plain(incoming, config.idle_timeout)));
+                }
+                Err(failure) => {
+                    let again = failure.unsent.or_else(|| spare.take().map(Spare::request));
+                    match (reused && failure.error.is_dead_connection(), again) {
+                        (true, Some(again)) => request = again,
+                        (_, _) => return Err(failure.error),
+                    }
+                }
+            }
+        }
     }
 
     /// A connection of its own for a request that asks for an upgrade.
     async fn upgrade(
         &self,
         outgoing: Outgoing<B>,
-        client: hyper::upgrade::OnUpgrade,
+        client: OnUpgrade,
     ) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
         let config = &self.shared.config;
-        let connector = &self.shared.connector;
-        let place = tokio::time::timeout(config.connect_timeout, connector.place()).await.map_err(|_| ProxyError::Busy)?;
-        let mut link = Link::open(connector.connect().await?, place).await?;
-        let (parts, body) = outgoing.request.into_parts();
-        let (body, progress) = Upload::new(body);
-        let answer = link.detach(Request::from_parts(parts, body), &self.tasks);
-        let mut response = upload::with_timeout(answer, &progress, config.response_timeout).await?;
+        let mut link = self.open_link().await?;
+        let (request, progress) = upload::wrap(outgoing.request);
+        let (answer, place) = link.detach(request, &self.tasks);
+        let mut response = upload::wait(answer, &progress, config.response_timeout)
+            .await
+            .map_err(|f| f.error)?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let upstream = hyper::upgrade::on(&mut response);
-            let tunnel = tunnel::run(client, upstream, config.idle_timeout, self.stop.clone());
-            let keep = outgoing.keep;
+            let ends = tunnel::Ends {
+                idle: config.idle_timeout,
+                at: outgoing.ends,
+                stop: self.stop.clone(),
+            };
+            let tunnel = tunnel::run(client, upstream, ends);
+            let kept = (outgoing.keep, place);
             self.tasks.spawn(async move {
                 tunnel.await;
-                drop(keep);
+                drop(kept);
             });
         }
         Ok(response.map(|incoming| Body::plain(incoming, config.idle_timeout)))
@@ -234,7 +296,9 @@ impl Spare {
 /// The target to send in origin form (RFC 9112, section 3.2.1): `path`, which is normal, and the query of `uri`.
 #[must_use]
 pub fn origin_form(path: &str, uri: &Uri) -> Option<Uri> {
-    let same = uri.path_and_query().filter(|target| target.path() == path);
+    let same = uri
+        .path_and_query()
+        .filter(|target| !target.as_str().is_empty() && target.path() == path);
     match (same, uri.query()) {
         (Some(target), _) => Some(Uri::from(target.clone())),
         (None, Some(query)) => Uri::try_from(format!("{path}?{query}")).ok(),

@@ -44,7 +44,14 @@ impl Problem {
     /// A problem with no more than a status, a word and a sentence.
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), scope: None, upgrade: Vec::new(), headers: Vec::new() }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            scope: None,
+            upgrade: Vec::new(),
+            headers: Vec::new(),
+        }
     }
 
     /// Adds a header field.
@@ -56,7 +63,12 @@ impl Problem {
 
     /// The answer to the request `request_id` for `path`, at `seconds` since the Unix epoch.
     #[must_use]
-    pub fn into_response(self, path: &str, request_id: &str, seconds: i64) -> Response<Full<Bytes>> {
+    pub fn into_response(
+        self,
+        path: &str,
+        request_id: &str,
+        seconds: i64,
+    ) -> Response<Full<Bytes>> {
         let mut response = json_response(self.status, self.to_json(path, request_id, seconds));
         response.headers_mut().extend(self.headers);
         response
@@ -94,15 +106,21 @@ fn serialise(body: &impl Serialize) -> Vec<u8> {
 fn json_response(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 /// ISO 8601 in UTC, `2026-11-23T04:31:00Z`.
 #[must_use]
 pub fn timestamp(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+    jiff::Timestamp::from_second(seconds)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .to_string()
 }
 
 #[cfg(test)]
@@ -115,8 +133,13 @@ mod tests {
         let problem = Problem::new(StatusCode::NOT_FOUND, "not_found", "No such thing");
         let response = problem.into_response("/x", "id-1", 1_700_000_000);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let body = runtime.block_on(response.into_body().collect()).unwrap().to_bytes();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let body = runtime
+            .block_on(response.into_body().collect())
+            .unwrap()
+            .to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         let expected = serde_json::json!({
             "error": "No such thing", "detail": "No such thing", "message": "No such thing", "status_code": 404,

@@ -32,7 +32,10 @@ use crate::stop::Stop;
 /// What answers requests: the gate, or the admin pages.
 pub trait Handler: Send + Sync + 'static {
     /// The body of its answers.
-    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + Send + 'static;
+    type Body: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Unpin
+        + Send
+        + 'static;
 
     /// Answers one request.
     fn handle(
@@ -62,7 +65,12 @@ impl Peer {
     /// A client at `address`.
     #[must_use]
     pub fn new(address: SocketAddr, tls: bool, place: Option<OwnedSemaphorePermit>) -> Self {
-        Self { address, tls, text: address.ip().to_canonical().to_string(), place }
+        Self {
+            address,
+            tls,
+            text: address.ip().to_canonical().to_string(),
+            place,
+        }
     }
 
     /// Its IP address as text; an IPv4 address that came in over IPv6 is written as IPv4.
@@ -78,9 +86,14 @@ impl Peer {
     }
 }
 
-/// Marks a request whose target had a fragment: the parser cuts it off, so the gate has to be told.
-#[derive(Clone, Copy, Debug)]
-pub struct HadFragment;
+/// What the parser lets pass and the gate must refuse; an extension of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// The target had a fragment, which the parser has cut off.
+    Fragment,
+    /// More header fields than allowed; HTTP/2 bounds only their bytes.
+    TooManyHeaders,
+}
 
 /// What a handler needs of the worker it runs in.
 #[derive(Clone, Debug)]

@@ -69,16 +69,22 @@ impl Reloader {
     }
 
     fn try_reload(&mut self) -> Result<(), String> {
-        let config = config::load(&self.file, &config::process_env).map_err(|report| report.to_string())?;
+        let config =
+            config::load(&self.file, &config::process_env).map_err(|report| report.to_string())?;
         let certificates = Certificates::none();
         if let Some(files) = &config.server.tls {
             // First somewhere else: a bad certificate must not leave half a reload behind.
-            certificates.load(files).map_err(|error| format!("server.tls: {error}"))?;
+            certificates
+                .load(files)
+                .map_err(|error| format!("server.tls: {error}"))?;
         }
         self.certificates.replace_with(&certificates);
         self.shared.reload(config.gate.clone());
         for section in self.sections_that_need_a_restart(&config) {
-            tracing::warn!(section, "a change in this section takes effect at the next start");
+            tracing::warn!(
+                section,
+                "a change in this section takes effect at the next start"
+            );
         }
         self.files = watched_files(&config);
         self.stamp = Stamp::of(&self.files);
@@ -89,8 +95,15 @@ impl Reloader {
     fn sections_that_need_a_restart(&self, new: &Config) -> Vec<&'static str> {
         let old = &self.running;
         // Secrets print as one word each, so a changed secret alone is not told: it cannot be, without keeping it.
-        let differs = |a: &dyn std::fmt::Debug, b: &dyn std::fmt::Debug| format!("{a:?}") != format!("{b:?}");
-        let listeners = |config: &Config| (config.server.listeners.clone(), config.server.limits, config.server.workers);
+        let differs =
+            |a: &dyn std::fmt::Debug, b: &dyn std::fmt::Debug| format!("{a:?}") != format!("{b:?}");
+        let listeners = |config: &Config| {
+            (
+                config.server.listeners.clone(),
+                config.server.limits,
+                config.server.workers,
+            )
+        };
         [
             ("server", differs(&listeners(old), &listeners(new))),
             ("admin", differs(&old.admin, &new.admin)),

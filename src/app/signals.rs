@@ -31,7 +31,11 @@ impl Signals {
 
     /// Runs the app until a signal, or its stop, ends it.
     pub async fn steer(self, app: App) -> Ending {
-        let Self { mut terminate, mut interrupt, mut hangup } = self;
+        let Self {
+            mut terminate,
+            mut interrupt,
+            mut hangup,
+        } = self;
         let stop = app.stop.clone();
         let mut reloader = Reloader::new(&app);
         let reloading = async move {

@@ -15,20 +15,27 @@ const MAX_TOKEN: usize = 16 * 1024;
 /// When the header is there but holds no single bearer token of bearable length.
 pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, TokenError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
         return Err(TokenError::Repeated);
     }
     if value.len() > MAX_TOKEN + "Bearer ".len() {
         return Err(TokenError::TooLong);
     }
-    let (scheme, rest) = value.as_bytes().split_at_checked("Bearer ".len()).ok_or(TokenError::Scheme)?;
+    let (scheme, rest) = value
+        .as_bytes()
+        .split_at_checked("Bearer ".len())
+        .ok_or(TokenError::Scheme)?;
     let unverified_token = rest.trim_ascii();
     let one = !unverified_token.is_empty() && memchr::memchr(b' ', unverified_token).is_none();
     if !scheme.eq_ignore_ascii_case(b"bearer ") || !one {
         return Err(TokenError::Scheme);
     }
-    std::str::from_utf8(unverified_token).map(Some).map_err(|_| TokenError::Scheme)
+    std::str::from_utf8(unverified_token)
+        .map(Some)
+        .map_err(|_| TokenError::Scheme)
 }
 
 #[cfg(test)]
@@ -39,7 +46,10 @@ mod tests {
     fn read(values: &[&str]) -> Result<Option<String>, TokenError> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(AUTHORIZATION, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            headers.append(
+                AUTHORIZATION,
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
         }
         bearer(&headers).map(|token| token.map(str::to_owned))
     }
@@ -50,7 +60,15 @@ mod tests {
         for value in ["Bearer abc", "bearer abc", "BEARER  abc"] {
             assert_eq!(read(&[value]), Ok(Some("abc".into())), "{value}");
         }
-        for value in ["", "Bearer", "Bearer ", "Basic abc", "abc", "Bearer a b", "Bearer, abc"] {
+        for value in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Basic abc",
+            "abc",
+            "Bearer a b",
+            "Bearer, abc",
+        ] {
             assert_eq!(read(&[value]), Err(TokenError::Scheme), "{value}");
         }
         assert_eq!(read(&["Bearer a", "Bearer a"]), Err(TokenError::Repeated));
@@ -59,6 +77,9 @@ mod tests {
     #[test]
     fn a_token_over_16_kib_is_refused() {
         assert!(read(&[&format!("Bearer {}", "a".repeat(MAX_TOKEN))]).is_ok());
-        assert_eq!(read(&[&format!("Bearer {}", "a".repeat(MAX_TOKEN + 1))]), Err(TokenError::TooLong));
+        assert_eq!(
+            read(&[&format!("Bearer {}", "a".repeat(MAX_TOKEN + 1))]),
+            Err(TokenError::TooLong)
+        );
     }
 }

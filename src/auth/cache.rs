@@ -28,13 +28,21 @@ impl TokenCache {
         let weight = move |_: &Digest, token: &Arc<VerifiedToken>| {
             u32::try_from((ENTRY_OVERHEAD + token.text_bytes()).max(share)).unwrap_or(u32::MAX)
         };
-        Self(Some(moka::sync::Cache::builder().max_capacity(bounds.bytes).weigher(weight).build()))
+        Self(Some(
+            moka::sync::Cache::builder()
+                .max_capacity(bounds.bytes)
+                .weigher(weight)
+                .build(),
+        ))
     }
 
     /// The key of a token; `None` when nothing is cached.
     pub(super) fn digest(&self, unverified_token: &str) -> Option<Digest> {
         self.0.as_ref()?;
-        digest::digest(&digest::SHA256, unverified_token.as_bytes()).as_ref().try_into().ok()
+        digest::digest(&digest::SHA256, unverified_token.as_bytes())
+            .as_ref()
+            .try_into()
+            .ok()
     }
 
     pub(super) fn find(&self, digest: &Digest) -> Option<Arc<VerifiedToken>> {

@@ -13,7 +13,9 @@ pub enum TokenError {
     #[error("The access token is longer than 16 KiB")]
     TooLong,
     /// One part: Auth0 issues it when no audience was asked for.
-    #[error("The access token is opaque, not a JWT: the frontend must ask Auth0 for this API's audience")]
+    #[error(
+        "The access token is opaque, not a JWT: the frontend must ask Auth0 for this API's audience"
+    )]
     Opaque,
     /// Five parts (RFC 7516).
     #[error("The access token is encrypted: switch token encryption off for this API in Auth0")]
@@ -72,7 +74,11 @@ impl TokenError {
     /// The `error` of RFC 6750, section 3.1.
     #[must_use]
     pub fn code(self) -> &'static str {
-        if matches!(self, Self::Repeated | Self::Scheme) { "invalid_request" } else { "invalid_token" }
+        if matches!(self, Self::Repeated | Self::Scheme) {
+            "invalid_request"
+        } else {
+            "invalid_token"
+        }
     }
 
     /// The label in metrics and logs.

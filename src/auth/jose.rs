@@ -5,8 +5,8 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::TokenError;
 use crate::clock::UnixSeconds;
@@ -46,15 +46,24 @@ impl<'a> Compact<'a> {
     pub(super) fn split(unverified_token: &'a str) -> Result<Self, TokenError> {
         let mut parts = unverified_token.split('.');
         let header = parts.next().unwrap_or_default();
-        let Some(claims) = parts.next() else { return Err(TokenError::Opaque) };
-        let Some(signature) = parts.next() else { return Err(TokenError::Malformed) };
+        let Some(claims) = parts.next() else {
+            return Err(TokenError::Opaque);
+        };
+        let Some(signature) = parts.next() else {
+            return Err(TokenError::Malformed);
+        };
         match parts.count() {
             0 => {}
             2 => return Err(TokenError::Encrypted),
             _ => return Err(TokenError::Malformed),
         }
         let signed = &unverified_token[..header.len() + 1 + claims.len()];
-        Ok(Self { unverified_header: header, unverified_claims: claims, signature, signed })
+        Ok(Self {
+            unverified_header: header,
+            unverified_claims: claims,
+            signature,
+            signed,
+        })
     }
 
     /// Reads the header.
@@ -66,12 +75,16 @@ impl<'a> Compact<'a> {
         if members.critical {
             return Err(TokenError::Critical);
         }
-        let known = |typ: &str| typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt");
+        let known =
+            |typ: &str| typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("at+jwt");
         if members.typ.is_some_and(|typ| !known(&typ)) {
             return Err(TokenError::Type);
         }
         let algorithm = members.algorithm.ok_or(TokenError::Algorithm)?;
-        let key_id = members.key_id.filter(|kid| !kid.is_empty()).ok_or(TokenError::NoKeyId)?;
+        let key_id = members
+            .key_id
+            .filter(|kid| !kid.is_empty())
+            .ok_or(TokenError::NoKeyId)?;
         Ok(Header { algorithm, key_id })
     }
 
@@ -83,7 +96,9 @@ impl<'a> Compact<'a> {
 
 /// Decodes one part and reads the JSON object in it.
 fn read<T: de::DeserializeOwned>(part: &str) -> Result<T, TokenError> {
-    let json = URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)?;
+    let json = URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| TokenError::Malformed)?;
     serde_json::from_slice(&json).map_err(|error| {
         // Our own visitors mark the two cases that a client is told apart.
         let text = error.to_string();
@@ -231,7 +246,11 @@ struct Names(Vec<String>);
 impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let names = Vec::<String>::deserialize(deserializer)?;
-        if names.iter().all(|name| is_visible_ascii(name)) { Ok(Self(names)) } else { Err(de::Error::custom("name")) }
+        if names.iter().all(|name| is_visible_ascii(name)) {
+            Ok(Self(names))
+        } else {
+            Err(de::Error::custom("name"))
+        }
     }
 }
 
@@ -247,7 +266,10 @@ struct NumericDate(UnixSeconds);
 const LAST_DATE: f64 = 253_402_300_799.0;
 
 impl<'de> Deserialize<'de> for NumericDate {
-    #[expect(clippy::cast_possible_truncation, reason = "the range has been checked")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the range has been checked"
+    )]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
         if seconds.is_finite() && (0.0..=LAST_DATE).contains(&seconds) {
@@ -299,12 +321,30 @@ mod tests {
             (r#"{"alg":"RS256","kid":""}"#, TokenError::NoKeyId),
             (r#"{"alg":"RS256","kid":7}"#, TokenError::Claim),
             (r#"{"kid":"k"}"#, TokenError::Algorithm),
-            (r#"{"alg":"RS256","kid":"k","typ":"secevent+jwt"}"#, TokenError::Type),
-            (r#"{"alg":"RS256","kid":"k","crit":["b64"],"b64":false}"#, TokenError::Critical),
-            (r#"{"alg":"RS256","kid":"k","crit":[]}"#, TokenError::Critical),
-            (r#"{"alg":"dir","enc":"A256GCM","kid":"k"}"#, TokenError::Encrypted),
-            (r#"{"alg":"RS256","kid":"k","kid":"k"}"#, TokenError::Duplicate),
-            (r#"{"alg":"RS256","kid":"k","x":1,"x":2}"#, TokenError::Duplicate),
+            (
+                r#"{"alg":"RS256","kid":"k","typ":"secevent+jwt"}"#,
+                TokenError::Type,
+            ),
+            (
+                r#"{"alg":"RS256","kid":"k","crit":["b64"],"b64":false}"#,
+                TokenError::Critical,
+            ),
+            (
+                r#"{"alg":"RS256","kid":"k","crit":[]}"#,
+                TokenError::Critical,
+            ),
+            (
+                r#"{"alg":"dir","enc":"A256GCM","kid":"k"}"#,
+                TokenError::Encrypted,
+            ),
+            (
+                r#"{"alg":"RS256","kid":"k","kid":"k"}"#,
+                TokenError::Duplicate,
+            ),
+            (
+                r#"{"alg":"RS256","kid":"k","x":1,"x":2}"#,
+                TokenError::Duplicate,
+            ),
             ("[]", TokenError::Malformed),
             ("{", TokenError::Malformed),
         ] {
@@ -346,7 +386,11 @@ mod tests {
 
     #[test]
     fn a_claim_that_stands_twice_is_a_refusal() {
-        for json in [r#"{"sub":"a","sub":"a"}"#, r#"{"x":1,"x":1}"#, r#"{"exp":1,"\u0065xp":2}"#] {
+        for json in [
+            r#"{"sub":"a","sub":"a"}"#,
+            r#"{"x":1,"x":1}"#,
+            r#"{"exp":1,"\u0065xp":2}"#,
+        ] {
             assert_eq!(claims(json).unwrap_err(), TokenError::Duplicate, "{json}");
         }
     }

@@ -96,18 +96,26 @@ impl Keys {
 
     /// The keys in force; `None` before the first fetch, and after `stale` without a good one.
     pub(super) fn current(&self) -> Option<Arc<KeySet>> {
-        self.current.load_full().filter(|set| set.age() <= self.config.stale)
+        self.current
+            .load_full()
+            .filter(|set| set.age() <= self.config.stale)
     }
 
     /// How the keys are; `None` when there are none in force.
     #[must_use]
     pub fn health(&self) -> Option<KeyHealth> {
-        self.current().map(|set| KeyHealth { keys: set.len(), age: set.age() })
+        self.current().map(|set| KeyHealth {
+            keys: set.len(),
+            age: set.age(),
+        })
     }
 
     /// Looks for a key that is not in the set, at the price of one fetch at most.
     pub(super) async fn discover(&self, key_id: &str) -> Option<Arc<Key>> {
-        let target = match self.unknown.ask(key_id, Instant::now(), self.progress.borrow().started) {
+        let target = match self
+            .unknown
+            .ask(key_id, Instant::now(), self.progress.borrow().started)
+        {
             Ask::No => return None,
             Ask::Join(target) => target,
             Ask::Fetch(target) => {
@@ -119,7 +127,11 @@ impl Keys {
         // The fetch before ours may still run, then ours: two deadlines at most.
         let patience = self.config.timeout * 2;
         let _ = tokio::time::timeout(patience, progress.wait_for(|p| p.finished >= target)).await;
-        let found = self.current.load().as_ref().and_then(|set| set.find(key_id).cloned());
+        let found = self
+            .current
+            .load()
+            .as_ref()
+            .and_then(|set| set.find(key_id).cloned());
         if found.is_none() {
             self.unknown.remember(key_id);
         }

@@ -1,6 +1,7 @@
 //! From the text of a token to a principal, or to the reason why not.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, crypto};
 
@@ -45,10 +46,22 @@ pub(super) struct VerifiedToken {
 impl Verifier {
     /// A verifier that takes its keys from `keys`.
     #[must_use]
-    pub fn new(config: Config, keys: Arc<Keys>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        config: Config,
+        keys: Arc<Keys>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let leeway = UnixSeconds::try_from(config.leeway.as_secs()).unwrap_or(UnixSeconds::MAX);
         let cache = TokenCache::new(config.cache);
-        Self { config, leeway, keys, cache, clock, metrics }
+        Self {
+            config,
+            leeway,
+            keys,
+            cache,
+            clock,
+            metrics,
+        }
     }
 
     /// Whether there are keys to verify with.
@@ -57,9 +70,22 @@ impl Verifier {
         self.keys.current().is_some()
     }
 
+    /// How long what was opened for `principal` may still last: until its token's `exp` plus the leeway.
+    #[must_use]
+    pub fn remaining(&self, principal: &Principal) -> Duration {
+        let end = principal.expires_at.saturating_add(self.leeway);
+        Duration::from_secs(
+            end.saturating_sub(self.clock.unix_seconds())
+                .try_into()
+                .unwrap_or(0),
+        )
+    }
+
     /// Verifies `unverified_token`. Waits for the network only when it names a key that is not known yet.
     pub async fn verify(&self, unverified_token: &str) -> Outcome {
-        let Some(keys) = self.keys.current() else { return Outcome::NotReady };
+        let Some(keys) = self.keys.current() else {
+            return Outcome::NotReady;
+        };
         let digest = self.cache.digest(unverified_token);
         if let Some(digest) = &digest {
             if let Some(known) = self.cache.find(digest) {
@@ -73,7 +99,8 @@ impl Verifier {
         }
         // Boxed: the common way, a cached token, should not pay for the room that this one needs.
         let verified = Box::pin(self.verify_anew(unverified_token, &keys)).await;
-        self.metrics.token_verification(verified.as_ref().map_or_else(|e| e.label(), |_| "ok"));
+        self.metrics
+            .token_verification(verified.as_ref().map_or_else(|e| e.label(), |_| "ok"));
         match verified {
             Err(error) => Outcome::Refused(error),
             Ok(token) => {
@@ -95,19 +122,32 @@ impl Verifier {
         }
     }
 
-    async fn verify_anew(&self, unverified_token: &str, keys: &KeySet) -> Result<VerifiedToken, TokenError> {
+    async fn verify_anew(
+        &self,
+        unverified_token: &str,
+        keys: &KeySet,
+    ) -> Result<VerifiedToken, TokenError> {
         let token = Compact::split(unverified_token)?;
         let header = token.header()?;
         let algorithm = self.allowed_algorithm(&header)?;
         let key = match keys.find(&header.key_id) {
             Some(key) => Arc::clone(key),
-            None => self.keys.discover(&header.key_id).await.ok_or(TokenError::UnknownKey)?,
+            None => self
+                .keys
+                .discover(&header.key_id)
+                .await
+                .ok_or(TokenError::UnknownKey)?,
         };
         // The key decides what it may be used for, never the token (RFC 8725, section 3.1).
         if !key.algorithms.contains(&algorithm) {
             return Err(TokenError::Algorithm);
         }
-        let good = crypto::verify(token.signature, token.signed.as_bytes(), &key.decoding, algorithm);
+        let good = crypto::verify(
+            token.signature,
+            token.signed.as_bytes(),
+            &key.decoding,
+            algorithm,
+        );
         if !good.unwrap_or(false) {
             return Err(TokenError::Signature);
         }
@@ -126,14 +166,25 @@ impl Verifier {
     /// Checks the claims that time does not change.
     fn accept(&self, claims: Claims, key: Arc<Key>) -> Result<VerifiedToken, TokenError> {
         let issued_by = |issuer: &String| self.config.issuers.contains(issuer);
-        claims.issuer.as_ref().filter(|i| issued_by(i)).ok_or(TokenError::Issuer)?;
+        claims
+            .issuer
+            .as_ref()
+            .filter(|i| issued_by(i))
+            .ok_or(TokenError::Issuer)?;
         if claims.id_token {
             return Err(TokenError::IdToken);
         }
-        if !claims.audience.iter().any(|aud| self.config.audience.contains(aud)) {
+        if !claims
+            .audience
+            .iter()
+            .any(|aud| self.config.audience.contains(aud))
+        {
             return Err(TokenError::Audience);
         }
-        let subject = claims.subject.filter(|sub| is_visible_ascii(sub)).ok_or(TokenError::Subject)?;
+        let subject = claims
+            .subject
+            .filter(|sub| is_visible_ascii(sub))
+            .ok_or(TokenError::Subject)?;
         let expires_at = claims.expires_at.ok_or(TokenError::NoExpiry)?;
         let principal = Principal {
             subject: subject.into(),
@@ -141,7 +192,11 @@ impl Verifier {
             issued_at: claims.issued_at,
             expires_at,
         };
-        Ok(VerifiedToken { principal: Arc::new(principal), key, valid_from: claims.not_before.max(claims.issued_at) })
+        Ok(VerifiedToken {
+            principal: Arc::new(principal),
+            key,
+            valid_from: claims.not_before.max(claims.issued_at),
+        })
     }
 }
 
@@ -151,7 +206,10 @@ impl VerifiedToken {
         if now >= self.principal.expires_at.saturating_add(leeway) {
             return Err(TokenError::Expired);
         }
-        if self.valid_from.is_some_and(|from| now.saturating_add(leeway) < from) {
+        if self
+            .valid_from
+            .is_some_and(|from| now.saturating_add(leeway) < from)
+        {
             return Err(TokenError::NotYetValid);
         }
         Ok(())

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::explain::verdict::{Verdict, verdict};
-use crate::gate::ENDPOINTS;
 use crate::config::{self, Config, Expect, Report, Reported, TestCase};
+use crate::gate::ENDPOINTS;
 use crate::policy::{Credential, Permissions, Principal, Requirement, Route};
 
 /// Checks the file at `path`: 0 good, 1 a test failed, 2 the config has mistakes.
@@ -158,7 +158,13 @@ fn own_lines() -> Vec<RouteLine> {
     };
     let mut lines: Vec<_> = ENDPOINTS
         .iter()
-        .map(|own| line(own.path.as_str(), own.method.to_string(), needs(own.requirement.as_ref())))
+        .map(|own| {
+            line(
+                own.path.as_str(),
+                own.method.to_string(),
+                needs(own.requirement.as_ref()),
+            )
+        })
         .collect();
     lines.push(line("/stripe/{*rest}", "*".to_owned(), "404".to_owned()));
     lines

@@ -20,7 +20,10 @@ pub(super) fn run(path: &Path, out: &mut dyn Write) -> io::Result<u8> {
         }
     };
     let Some(address) = config.admin else {
-        writeln!(out, "the config switches the admin listener off, so nobody can be asked")?;
+        writeln!(
+            out,
+            "the config switches the admin listener off, so nobody can be asked"
+        )?;
         return Ok(2);
     };
     let answer = ask(reachable(address));
@@ -30,7 +33,11 @@ pub(super) fn run(path: &Path, out: &mut dyn Write) -> io::Result<u8> {
             Ok(0)
         }
         Ok(answer) => {
-            writeln!(out, "not ready: {}", answer.lines().last().unwrap_or_default())?;
+            writeln!(
+                out,
+                "not ready: {}",
+                answer.lines().last().unwrap_or_default()
+            )?;
             Ok(1)
         }
         Err(error) => {
@@ -54,7 +61,10 @@ fn ask(address: SocketAddr) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     // The answer is a line or two; whoever sends more is not the one that was asked.
     stream.take(16 << 10).read_to_string(&mut answer)?;

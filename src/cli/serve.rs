@@ -26,8 +26,18 @@ pub(super) fn run(path: &Path) -> anyhow::Result<u8> {
         }
     };
     let log = Arc::new(log::init(&config.telemetry)?);
-    let tracer = config.telemetry.otlp.as_ref().map(Tracer::new).transpose().context("telemetry.otlp")?.map(Arc::new);
-    let outlets = Outlets { log: Some(Arc::clone(&log)), tracer: tracer.clone() };
+    let tracer = config
+        .telemetry
+        .otlp
+        .as_ref()
+        .map(Tracer::new)
+        .transpose()
+        .context("telemetry.otlp")?
+        .map(Arc::new);
+    let outlets = Outlets {
+        log: Some(Arc::clone(&log)),
+        tracer: tracer.clone(),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")

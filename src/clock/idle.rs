@@ -21,7 +21,11 @@ impl IdleTimer {
     /// A timer that bears `patience` of silence.
     #[must_use]
     pub fn new(patience: Duration) -> Self {
-        Self { patience, sleep: None, waiting: false }
+        Self {
+            patience,
+            sleep: None,
+            waiting: false,
+        }
     }
 
     /// Something moved.
@@ -32,7 +36,9 @@ impl IdleTimer {
     /// Nothing moved this time: ready when it has been so for too long.
     pub fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let patience = self.patience;
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         if !self.waiting {
             self.waiting = true;
             sleep.as_mut().reset(Instant::now() + patience);

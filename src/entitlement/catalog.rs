@@ -44,17 +44,29 @@ impl Catalog {
     /// Names of the plans on sale that bring every permission in `missing`, lowest first.
     #[must_use]
     pub fn sold_with(&self, missing: &[String]) -> Vec<String> {
-        self.on_sale(|plan| missing.iter().all(|permission| plan.permissions.contains(permission)))
+        self.on_sale(|plan| {
+            missing
+                .iter()
+                .all(|permission| plan.permissions.contains(permission))
+        })
     }
 
     /// Names of the plans on sale that bring one permission of `missing` at least, lowest first.
     #[must_use]
     pub fn sold_with_any(&self, missing: &[String]) -> Vec<String> {
-        self.on_sale(|plan| missing.iter().any(|permission| plan.permissions.contains(permission)))
+        self.on_sale(|plan| {
+            missing
+                .iter()
+                .any(|permission| plan.permissions.contains(permission))
+        })
     }
 
     fn on_sale(&self, fits: impl Fn(&Plan) -> bool) -> Vec<String> {
-        self.plans.iter().filter(|plan| plan.sale.is_some() && fits(plan)).map(|plan| plan.name.clone()).collect()
+        self.plans
+            .iter()
+            .filter(|plan| plan.sale.is_some() && fits(plan))
+            .map(|plan| plan.name.clone())
+            .collect()
     }
 }
 

@@ -33,7 +33,11 @@ impl Client {
         let is_proxy = |address: &IpAddr| proxies.iter().any(|net| net.contains(address));
         let trusted = is_proxy(&peer);
         if !trusted {
-            return Self { address: peer, peer, trusted };
+            return Self {
+                address: peer,
+                peer,
+                trusted,
+            };
         }
         // From the nearest hop outwards; what lies behind the first stranger is that stranger's word.
         let mut address = peer;
@@ -44,19 +48,28 @@ impl Client {
                 break;
             }
         }
-        Self { address, peer, trusted }
+        Self {
+            address,
+            peer,
+            trusted,
+        }
     }
 
     /// Its address as text.
     pub(super) fn text<'a>(&self, peer: &'a Peer) -> Cow<'a, str> {
-        if self.address == self.peer { Cow::Borrowed(peer.text()) } else { Cow::Owned(self.address.to_string()) }
+        if self.address == self.peer {
+            Cow::Borrowed(peer.text())
+        } else {
+            Cow::Owned(self.address.to_string())
+        }
     }
 
     /// `X-Forwarded-For` for the upstream.
     pub(super) fn forwarded_for(&self, headers: &HeaderMap, peer: &Peer) -> HeaderValue {
         let mut chain = self.believed(headers);
         if chain.is_empty() {
-            return HeaderValue::from_str(peer.text()).unwrap_or_else(|_| HeaderValue::from_static(""));
+            return HeaderValue::from_str(peer.text())
+                .unwrap_or_else(|_| HeaderValue::from_static(""));
         }
         chain.push(peer.text().to_owned());
         header_value(chain.join(", "))
@@ -64,12 +77,19 @@ impl Client {
 
     /// The hops before the peer, as far as they are believed.
     fn believed(&self, headers: &HeaderMap) -> Vec<String> {
-        if self.trusted && headers.contains_key(FORWARDED_FOR) { known_hops(headers) } else { Vec::new() }
+        if self.trusted && headers.contains_key(FORWARDED_FOR) {
+            known_hops(headers)
+        } else {
+            Vec::new()
+        }
     }
 
     /// `X-Forwarded-Proto` for the upstream.
     pub(super) fn proto(&self, headers: &HeaderMap, tls: bool) -> HeaderValue {
-        let said = headers.get(FORWARDED_PROTO).filter(|_| self.trusted).map(HeaderValue::as_bytes);
+        let said = headers
+            .get(FORWARDED_PROTO)
+            .filter(|_| self.trusted)
+            .map(HeaderValue::as_bytes);
         let secure = match said {
             Some(b"https") => true,
             Some(b"http") => false,
@@ -121,7 +141,11 @@ impl Client {
 /// RFC 7239, section 6: an IPv6 address is quoted and in brackets.
 fn push_for(text: &mut String, address: &str) {
     text.push_str("for=");
-    let (before, after) = if address.contains(':') { ("\"[", "]\"") } else { ("", "") };
+    let (before, after) = if address.contains(':') {
+        ("\"[", "]\"")
+    } else {
+        ("", "")
+    };
     for part in [before, address, after] {
         text.push_str(part);
     }
@@ -143,13 +167,24 @@ fn hops(headers: &HeaderMap) -> Vec<&str> {
 
 /// The hops that are addresses, in one form.
 fn known_hops(headers: &HeaderMap) -> Vec<String> {
-    hops(headers).into_iter().filter_map(parse_hop).map(|hop| hop.to_string()).collect()
+    hops(headers)
+        .into_iter()
+        .filter_map(parse_hop)
+        .map(|hop| hop.to_string())
+        .collect()
 }
 
 /// An address, maybe with a port or in brackets, as some proxies write it.
 fn parse_hop(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or(text);
-    let address = bare.parse().ok().or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip()));
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.split(']').next())
+        .unwrap_or(text);
+    let address = bare.parse().ok().or_else(|| {
+        text.parse::<std::net::SocketAddr>()
+            .ok()
+            .map(|socket| socket.ip())
+    });
     address.map(|address: IpAddr| address.to_canonical())
 }
 
@@ -167,7 +202,9 @@ mod tests {
 
     fn address(peer: &str, chain: &[&str]) -> String {
         let proxies = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
-        Client::identify(peer.parse().unwrap(), &headers(chain), &proxies).address.to_string()
+        Client::identify(peer.parse().unwrap(), &headers(chain), &proxies)
+            .address
+            .to_string()
     }
 
     #[test]
@@ -179,33 +216,79 @@ mod tests {
     fn the_nearest_address_that_is_no_trusted_proxy_is_the_client() {
         assert_eq!(address("10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(address("10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
-        assert_eq!(address("10.0.0.1", &["203.0.113.9, 198.51.100.1, 10.2.2.2"]), "198.51.100.1");
-        assert_eq!(address("10.0.0.1", &["203.0.113.9", "198.51.100.1"]), "198.51.100.1");
+        assert_eq!(
+            address("10.0.0.1", &["203.0.113.9, 198.51.100.1, 10.2.2.2"]),
+            "198.51.100.1"
+        );
+        assert_eq!(
+            address("10.0.0.1", &["203.0.113.9", "198.51.100.1"]),
+            "198.51.100.1"
+        );
         assert_eq!(address("10.0.0.1", &["198.51.100.1, unknown"]), "10.0.0.1");
         assert_eq!(address("::1", &["[2001:db8::1]:443"]), "2001:db8::1");
-        assert_eq!(address("::ffff:10.0.0.1", &["198.51.100.1:80"]), "198.51.100.1");
+        assert_eq!(
+            address("::ffff:10.0.0.1", &["198.51.100.1:80"]),
+            "198.51.100.1"
+        );
     }
 
     #[test]
     fn forwarded_headers_are_made_from_what_is_believed() {
         let chain = headers(&["198.51.100.1"]);
-        let peer = |text: &str| Peer::new(std::net::SocketAddr::new(text.parse().unwrap(), 1), true, None);
+        let peer = |text: &str| {
+            Peer::new(
+                std::net::SocketAddr::new(text.parse().unwrap(), 1),
+                true,
+                None,
+            )
+        };
         let stranger = Client::identify("192.0.2.1".parse().unwrap(), &chain, &[]);
-        assert_eq!(stranger.forwarded_for(&chain, &peer("192.0.2.1")), "192.0.2.1");
+        assert_eq!(
+            stranger.forwarded_for(&chain, &peer("192.0.2.1")),
+            "192.0.2.1"
+        );
         let near = peer("2001:db8::1");
         let proxies = ["2001:db8::/32".parse().unwrap()];
         let proxy = Client::identify("2001:db8::1".parse().unwrap(), &chain, &proxies);
-        assert_eq!(proxy.forwarded_for(&chain, &near), "198.51.100.1, 2001:db8::1");
-        let (proto, host) = (HeaderValue::from_static("https"), HeaderValue::from_static("a:1"));
+        assert_eq!(
+            proxy.forwarded_for(&chain, &near),
+            "198.51.100.1, 2001:db8::1"
+        );
+        let (proto, host) = (
+            HeaderValue::from_static("https"),
+            HeaderValue::from_static("a:1"),
+        );
         let expected = r#"for=198.51.100.1, for="[2001:db8::1]";host="a:1";proto=https"#;
         assert_eq!(proxy.forwarded(&chain, &near, &proto, &host), expected);
     }
 
     #[test]
     fn ipv6_clients_share_the_bucket_of_their_64() {
-        let network = |text: &str| Client::identify(text.parse().unwrap(), &HeaderMap::new(), &[]).network();
+        let network =
+            |text: &str| Client::identify(text.parse().unwrap(), &HeaderMap::new(), &[]).network();
         assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1"));
         assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
         assert_ne!(network("0.0.0.1"), network("0.0.0.2"));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_hide_no_hop_that_comes_after_them() {
+        let mut headers = HeaderMap::new();
+        headers.append(FORWARDED_FOR, HeaderValue::from_static("198.51.100.1"));
+        headers.append(FORWARDED_FOR, HeaderValue::from_bytes(b"\xe9, 203.0.113.7").unwrap());
+        let client = Client::identify("10.0.0.1".parse().unwrap(), &headers, &["10.0.0.0/8".parse().unwrap()]);
+        assert_eq!(client.address.to_string(), "203.0.113.7");
+    }
+
+    #[test]
+    fn what_lies_behind_a_hop_that_is_no_address_is_not_passed_on() {
+        let proxies = ["10.0.0.0/8".parse().unwrap()];
+        let peer = Peer::new("10.0.0.1:1".parse().unwrap(), true, None);
+        for chain in ["198.51.100.1, unknown, 10.2.2.2", "198.51.100.1,, unknown , 10.2.2.2"] {
+            let chain = headers(&[chain]);
+            let client = Client::identify("10.0.0.1".parse().unwrap(), &chain, &proxies);
+            assert_eq!(client.address.to_string(), "10.2.2.2");
+            assert_eq!(client.forwarded_for(&chain, &peer), "10.2.2.2, 10.0.0.1");
+        }
     }
 }

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use crate::entitlement::Catalog;
-use crate::policy::{Pattern, PathRules, Table};
+use crate::policy::{PathRules, Pattern, Table};
 use crate::types::Rate;
 
 /// The rules in force.

@@ -35,7 +35,13 @@ pub static ENDPOINTS: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
         (Method::GET, "/admin/premium-users", admin),
     ]
     .into_iter()
-    .filter_map(|(method, path, requirement)| Some(Endpoint { path: Pattern::parse(path).ok()?, method, requirement }))
+    .filter_map(|(method, path, requirement)| {
+        Some(Endpoint {
+            path: Pattern::parse(path).ok()?,
+            method,
+            requirement,
+        })
+    })
     .collect()
 });
 
@@ -58,9 +64,17 @@ pub enum Claim {
 /// Whose `path` is, letter case and a trailing slash ignored.
 #[must_use]
 pub fn claim(path: &NormalPath<'_>, method: &Method) -> Claim {
-    if let Some(endpoint) = ENDPOINTS.iter().find(|endpoint| endpoint.path.matches(path)) {
-        let fits = *method == endpoint.method || (method == Method::HEAD && endpoint.method == Method::GET);
-        return if fits { Claim::Endpoint(endpoint) } else { Claim::WrongMethod(endpoint) };
+    if let Some(endpoint) = ENDPOINTS
+        .iter()
+        .find(|endpoint| endpoint.path.matches(path))
+    {
+        let fits = *method == endpoint.method
+            || (method == Method::HEAD && endpoint.method == Method::GET);
+        return if fits {
+            Claim::Endpoint(endpoint)
+        } else {
+            Claim::WrongMethod(endpoint)
+        };
     }
     match &*STRIPE {
         Some(stripe) if stripe.matches(path) => Claim::Unknown,
@@ -81,7 +95,11 @@ impl Endpoint {
     /// Value of `Allow`.
     #[must_use]
     pub fn allow(&self) -> &str {
-        if self.method == Method::GET { "GET, HEAD" } else { self.method.as_str() }
+        if self.method == Method::GET {
+            "GET, HEAD"
+        } else {
+            self.method.as_str()
+        }
     }
 }
 
@@ -90,7 +108,9 @@ pub(super) fn refuse(path: &NormalPath<'_>, method: &Method) -> Result<(), Refus
     match claim(path, method) {
         Claim::None => Ok(()),
         Claim::Endpoint(_) => Err(Refusal::NotServed),
-        Claim::WrongMethod(endpoint) => Err(Refusal::MethodNotAllowed { allow: endpoint.allow().to_owned() }),
+        Claim::WrongMethod(endpoint) => Err(Refusal::MethodNotAllowed {
+            allow: endpoint.allow().to_owned(),
+        }),
         Claim::Unknown => Err(Refusal::NotFound),
     }
 }
@@ -101,16 +121,36 @@ mod tests {
     use crate::policy::PathRules;
 
     fn whose(path: &str, method: Method) -> Claim {
-        claim(&NormalPath::parse(path, &PathRules::default()).unwrap(), &method)
+        claim(
+            &NormalPath::parse(path, &PathRules::default()).unwrap(),
+            &method,
+        )
     }
 
     #[test]
     fn everything_under_stripe_is_tollgates_in_every_spelling() {
-        assert!(matches!(whose("/stripe/config", Method::GET), Claim::Endpoint(e) if e.path.as_str() == "/stripe/config"));
-        assert!(matches!(whose("/Stripe/CONFIG/", Method::HEAD), Claim::Endpoint(_)));
-        assert!(matches!(whose("/stripe/config", Method::POST), Claim::WrongMethod(_)));
-        assert!(matches!(whose("/auth/Premium-Status", Method::GET), Claim::Endpoint(_)));
-        for path in ["/stripe", "/stripe/", "/stripe/debug", "/STRIPE/debug/headers", "/stripe/verify-session/a/b"] {
+        assert!(
+            matches!(whose("/stripe/config", Method::GET), Claim::Endpoint(e) if e.path.as_str() == "/stripe/config")
+        );
+        assert!(matches!(
+            whose("/Stripe/CONFIG/", Method::HEAD),
+            Claim::Endpoint(_)
+        ));
+        assert!(matches!(
+            whose("/stripe/config", Method::POST),
+            Claim::WrongMethod(_)
+        ));
+        assert!(matches!(
+            whose("/auth/Premium-Status", Method::GET),
+            Claim::Endpoint(_)
+        ));
+        for path in [
+            "/stripe",
+            "/stripe/",
+            "/stripe/debug",
+            "/STRIPE/debug/headers",
+            "/stripe/verify-session/a/b",
+        ] {
             assert_eq!(whose(path, Method::GET), Claim::Unknown, "{path}");
         }
         for path in ["/", "/stripes/x", "/auth/status", "/admin/premium"] {

@@ -38,11 +38,19 @@ struct Limit {
 impl Limits {
     pub(super) fn new(rules: &[RateLimit]) -> Self {
         let limits = rules.iter().map(Limit::new).collect();
-        Self { limits, clock: DefaultClock::default(), hasher: RandomState::new() }
+        Self {
+            limits,
+            clock: DefaultClock::default(),
+            hasher: RandomState::new(),
+        }
     }
 
     /// Counts a request against every limit by client that fits.
-    pub(super) fn check_client(&self, path: &NormalPath<'_>, client: &Client) -> Result<(), Refusal> {
+    pub(super) fn check_client(
+        &self,
+        path: &NormalPath<'_>,
+        client: &Client,
+    ) -> Result<(), Refusal> {
         self.check(Per::Client, path, client.network())
     }
 
@@ -54,11 +62,19 @@ impl Limits {
         subject: Option<&str>,
     ) -> Result<(), Refusal> {
         let key = |subject| u128::from(self.hasher.hash_one(subject)) | 1 << 126;
-        self.check(Per::Subject, path, subject.map_or_else(|| client.network(), key))
+        self.check(
+            Per::Subject,
+            path,
+            subject.map_or_else(|| client.network(), key),
+        )
     }
 
     fn check(&self, per: Per, path: &NormalPath<'_>, key: u128) -> Result<(), Refusal> {
-        for limit in self.limits.iter().filter(|limit| limit.rule.per == per && limit.covers(path)) {
+        for limit in self
+            .limits
+            .iter()
+            .filter(|limit| limit.rule.per == per && limit.covers(path))
+        {
             let wait = limit.wait(key, &self.clock);
             if let Some(wait) = wait {
                 return Err(Refusal::RateLimited { retry_after: wait });
@@ -76,31 +92,49 @@ impl Limit {
             .unwrap_or_else(|| Quota::per_second(NonZeroU32::MAX))
             .allow_burst(rule.burst);
         let buckets = RateLimiter::dashmap(quota);
-        Self { rule: rule.clone(), buckets, uses: AtomicU32::new(0), crowded: AtomicBool::new(false) }
+        Self {
+            rule: rule.clone(),
+            buckets,
+            uses: AtomicU32::new(0),
+            crowded: AtomicBool::new(false),
+        }
     }
 
     fn covers(&self, path: &NormalPath<'_>) -> bool {
-        self.rule.path.matches(path) && !self.rule.except.iter().any(|pattern| pattern.matches(path))
+        self.rule.path.matches(path)
+            && !self.rule.except.iter().any(|pattern| pattern.matches(path))
     }
 
     /// How long until the next request is allowed; `None` when this one is.
     fn wait(&self, key: u128, clock: &DefaultClock) -> Option<Duration> {
         self.sweep();
         // With too many clients for a bucket each, neighbours share one.
-        let key = if self.crowded.load(Ordering::Relaxed) { key >> 8 } else { key };
-        self.buckets.check_key(&key).err().map(|not_until| not_until.wait_time_from(clock.now()))
+        let key = if self.crowded.load(Ordering::Relaxed) {
+            key >> 8
+        } else {
+            key
+        };
+        self.buckets
+            .check_key(&key)
+            .err()
+            .map(|not_until| not_until.wait_time_from(clock.now()))
     }
 
     /// Now and then throws full buckets away: they say nothing.
     fn sweep(&self) {
-        if !self.uses.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
+        if !self
+            .uses
+            .fetch_add(1, Ordering::Relaxed)
+            .is_multiple_of(SWEEP_EVERY)
+        {
             return;
         }
         if self.buckets.len() > MAX_BUCKETS / 2 {
             self.buckets.retain_recent();
             self.buckets.shrink_to_fit();
         }
-        self.crowded.store(self.buckets.len() >= MAX_BUCKETS, Ordering::Relaxed);
+        self.crowded
+            .store(self.buckets.len() >= MAX_BUCKETS, Ordering::Relaxed);
     }
 }
 
@@ -133,7 +167,9 @@ mod tests {
         let (a, b) = (client("192.0.2.1"), client("192.0.2.2"));
         assert!(limits.check_client(&path("/x"), &a).is_ok());
         assert!(limits.check_client(&path("/y"), &a).is_ok());
-        let Err(Refusal::RateLimited { retry_after }) = limits.check_client(&path("/x"), &a) else { panic!() };
+        let Err(Refusal::RateLimited { retry_after }) = limits.check_client(&path("/x"), &a) else {
+            panic!()
+        };
         assert!(retry_after > Duration::from_secs(3_000));
         assert!(limits.check_client(&path("/x"), &b).is_ok());
         assert!(limits.check_client(&path("/stripe/webhook"), &a).is_ok());
@@ -144,20 +180,46 @@ mod tests {
     fn each_subject_has_a_bucket_wherever_it_comes_from() {
         let limits = limits(Per::Subject, &[]);
         for n in 1..=2 {
-            assert!(limits.check_subject(&path("/x"), &client(&format!("192.0.2.{n}")), Some("auth0|1")).is_ok());
+            assert!(
+                limits
+                    .check_subject(
+                        &path("/x"),
+                        &client(&format!("192.0.2.{n}")),
+                        Some("auth0|1")
+                    )
+                    .is_ok()
+            );
         }
-        assert!(limits.check_subject(&path("/x"), &client("192.0.2.3"), Some("auth0|1")).is_err());
-        assert!(limits.check_subject(&path("/x"), &client("192.0.2.3"), Some("auth0|2")).is_ok());
-        assert!(limits.check_subject(&path("/x"), &client("192.0.2.3"), None).is_ok());
+        assert!(
+            limits
+                .check_subject(&path("/x"), &client("192.0.2.3"), Some("auth0|1"))
+                .is_err()
+        );
+        assert!(
+            limits
+                .check_subject(&path("/x"), &client("192.0.2.3"), Some("auth0|2"))
+                .is_ok()
+        );
+        assert!(
+            limits
+                .check_subject(&path("/x"), &client("192.0.2.3"), None)
+                .is_ok()
+        );
     }
 
     #[test]
     fn a_flood_of_clients_keeps_memory_bounded() {
         let limits = limits(Per::Client, &[]);
         for n in 0..300_000_u32 {
-            let _ = limits.check_client(&path("/x"), &client(&std::net::Ipv4Addr::from_bits(n).to_string()));
+            let _ = limits.check_client(
+                &path("/x"),
+                &client(&std::net::Ipv4Addr::from_bits(n).to_string()),
+            );
         }
         let buckets = limits.limits[0].buckets.len();
-        assert!(buckets < MAX_BUCKETS + SWEEP_EVERY as usize + 300_000 / 256, "{buckets}");
+        assert!(
+            buckets < MAX_BUCKETS + SWEEP_EVERY as usize + 300_000 / 256,
+            "{buckets}"
+        );
     }
 }

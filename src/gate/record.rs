@@ -52,7 +52,12 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn start<B>(shared: &Shared, config: &Config, peer: Arc<Peer>, request: &Request<B>) -> Self {
+    pub(super) fn start<B>(
+        shared: &Shared,
+        config: &Config,
+        peer: Arc<Peer>,
+        request: &Request<B>,
+    ) -> Self {
         let headers = request.headers();
         let client = Client::identify(peer.address.ip(), headers, &config.trusted_proxies);
         Self {
@@ -110,7 +115,9 @@ impl Record {
 
     pub(super) fn found(&mut self, found: &Found<'_>, table: &Arc<Table>) {
         self.route = match found {
-            Found::Route { index, .. } | Found::MethodNotAllowed { index, .. } => Some((Arc::clone(table), *index)),
+            Found::Route { index, .. } | Found::MethodNotAllowed { index, .. } => {
+                Some((Arc::clone(table), *index))
+            }
             Found::Fallback(Fallback::Deny | Fallback::Apply(_)) => None,
         };
     }
@@ -151,21 +158,33 @@ impl Record {
     }
 
     /// Finishes an answer of our own.
-    pub(super) fn own_answer<B>(mut self, cors: Option<&Cors>, mut response: Response<Full<Bytes>>) -> Response<Recorded<B>> {
+    pub(super) fn own_answer<B>(
+        mut self,
+        cors: Option<&Cors>,
+        mut response: Response<Full<Bytes>>,
+    ) -> Response<Recorded<B>> {
         cors::decorate(cors, self.origin.as_ref(), response.headers_mut());
         self.finish_head(&mut response);
-        response.map(|body| Recorded { body: Source::Own(body), _record: self })
+        response.map(|body| Recorded {
+            body: Source::Own(body),
+            _record: self,
+        })
     }
 
     /// Finishes an answer of the upstream.
     pub(super) fn upstream_answer<B>(mut self, mut response: Response<B>) -> Response<Recorded<B>> {
         self.finish_head(&mut response);
-        response.map(|body| Recorded { body: Source::Upstream(body), _record: self })
+        response.map(|body| Recorded {
+            body: Source::Upstream(body),
+            _record: self,
+        })
     }
 
     fn finish_head<B>(&mut self, response: &mut Response<B>) {
         self.status = response.status();
-        response.headers_mut().insert(REQUEST_ID, self.request_id.clone());
+        response
+            .headers_mut()
+            .insert(REQUEST_ID, self.request_id.clone());
     }
 
     fn route_label(&self) -> &str {
@@ -181,10 +200,17 @@ impl Drop for Record {
         let duration = self.started.elapsed();
         let decision = if self.permitted { "permit" } else { "refuse" };
         let route = self.route_label();
-        let labels = RequestLabels { route, method: &self.method, status: self.status, decision };
+        let labels = RequestLabels {
+            route,
+            method: &self.method,
+            status: self.status,
+            decision,
+        };
         self.metrics.request(labels, duration);
         if let Some(upstream) = self.upstream {
-            self.metrics.upstream_seconds.observe(upstream.as_secs_f64());
+            self.metrics
+                .upstream_seconds
+                .observe(upstream.as_secs_f64());
         }
         tracing::info!(
             target: ACCESS,
@@ -204,7 +230,11 @@ impl Drop for Record {
             "request"
         );
         if let Some(span) = self.span.take() {
-            span.finish(self.method.as_str(), self.route_label(), self.status.as_u16());
+            span.finish(
+                self.method.as_str(),
+                self.route_label(),
+                self.status.as_u16(),
+            );
         }
     }
 }
@@ -216,30 +246,57 @@ fn microseconds(duration: Duration) -> u64 {
 /// A trusted proxy's request id, where it is well formed; else a new one.
 fn request_id(headers: &HeaderMap, trusted: bool) -> HeaderValue {
     let formed = |id: &&HeaderValue| {
-        (1..=128).contains(&id.len()) && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b))
+        (1..=128).contains(&id.len())
+            && id
+                .as_bytes()
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b))
     };
     let given = headers.get(REQUEST_ID).filter(|_| trusted).filter(formed);
-    given.cloned().unwrap_or_else(|| header_value(new_request_id()))
+    given
+        .cloned()
+        .unwrap_or_else(|| header_value(new_request_id()))
 }
 
 /// 128 random bits in hexadecimal. Unique, not secret.
 fn new_request_id() -> String {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let bytes = fastrand::u128(..).to_ne_bytes();
-    let digits = bytes.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    let digits = bytes
+        .iter()
+        .flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
     digits.map(char::from).collect()
 }
 
 /// A whole HTTP/1.1 answer to bytes that are no request; it is logged and counted like any other.
 pub(super) fn malformed(shared: &Shared, peer: &Peer, status: StatusCode) -> Bytes {
     let problem = match status {
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Problem::new(status, "headers_too_large", "The request's header is too large"),
-        StatusCode::URI_TOO_LONG => Problem::new(status, "uri_too_long", "The request's target is too long"),
-        StatusCode::REQUEST_TIMEOUT => Problem::new(status, "request_timeout", "The request did not arrive in time"),
-        _ => Problem::new(status, "bad_request", "This is not a well-formed HTTP request"),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Problem::new(
+            status,
+            "headers_too_large",
+            "The request's header is too large",
+        ),
+        StatusCode::URI_TOO_LONG => {
+            Problem::new(status, "uri_too_long", "The request's target is too long")
+        }
+        StatusCode::REQUEST_TIMEOUT => Problem::new(
+            status,
+            "request_timeout",
+            "The request did not arrive in time",
+        ),
+        _ => Problem::new(
+            status,
+            "bad_request",
+            "This is not a well-formed HTTP request",
+        ),
     };
     let request_id = new_request_id();
-    let labels = RequestLabels { route: NO_ROUTE, method: &Method::GET, status, decision: "refuse" };
+    let labels = RequestLabels {
+        route: NO_ROUTE,
+        method: &Method::GET,
+        status,
+        decision: "refuse",
+    };
     shared.metrics.request(labels, Duration::ZERO);
     tracing::info!(
         target: ACCESS,
@@ -279,9 +336,14 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Recorded<B> {
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match &mut self.body {
-            Source::Own(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Source::Own(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
             Source::Upstream(body) => Pin::new(body).poll_frame(cx),
         }
     }

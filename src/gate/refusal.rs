@@ -22,6 +22,8 @@ pub(super) enum Refusal {
     Target,
     /// `Host` is missing, repeated, malformed, or not the target's.
     Host,
+    /// More header fields than allowed.
+    TooManyHeaders,
     /// CONNECT: this is no forward proxy.
     Connect,
     /// A preflight of an origin that is not allowed.
@@ -67,46 +69,102 @@ impl Refusal {
     /// The answer.
     pub(super) fn into_problem(self, catalog: &Catalog) -> Problem {
         match self {
-            Self::Path(error) => Problem::new(StatusCode::BAD_REQUEST, "invalid_path", error.to_string()),
-            Self::Target => bad("invalid_target", "The request target does not go with the method"),
-            Self::Host => bad("invalid_host", "The Host header is missing, repeated, malformed, or not the target's"),
-            Self::Connect => not_allowed("CONNECT is not supported", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-            Self::Origin => Problem::new(StatusCode::FORBIDDEN, "origin_denied", "This origin is not allowed (CORS)"),
+            Self::Path(error) => {
+                Problem::new(StatusCode::BAD_REQUEST, "invalid_path", error.to_string())
+            }
+            Self::Target => bad(
+                "invalid_target",
+                "The request target does not go with the method",
+            ),
+            Self::Host => bad(
+                "invalid_host",
+                "The Host header is missing, repeated, malformed, or not the target's",
+            ),
+            Self::TooManyHeaders => Problem::new(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "headers_too_large",
+                "The request has too many header fields",
+            ),
+            Self::Connect => not_allowed(
+                "CONNECT is not supported",
+                "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+            ),
+            Self::Origin => Problem::new(
+                StatusCode::FORBIDDEN,
+                "origin_denied",
+                "This origin is not allowed (CORS)",
+            ),
             Self::RateLimited { retry_after } => {
                 // Rounded up: a client that comes back in time is let in.
                 let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-                let problem =
-                    Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests, try again later");
+                let problem = Problem::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "rate_limited",
+                    "Too many requests, try again later",
+                );
                 problem.header(RETRY_AFTER, HeaderValue::from(seconds.max(1)))
             }
-            Self::NotFound => Problem::new(StatusCode::NOT_FOUND, "not_found", "There is no such endpoint"),
+            Self::NotFound => Problem::new(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "There is no such endpoint",
+            ),
             Self::NotServed => Problem::new(
                 StatusCode::NOT_IMPLEMENTED,
                 "not_served",
                 "Payments are configured, but this version of Tollgate does not serve them yet",
             ),
-            Self::MethodNotAllowed { allow } => not_allowed("The method is not allowed for this path", &allow),
-            Self::Denied => Problem::new(StatusCode::FORBIDDEN, "denied", "This path is not open to anybody"),
-            Self::NoToken => Problem::new(StatusCode::UNAUTHORIZED, "missing_token", "Sign in: an access token is needed")
-                .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            Self::MethodNotAllowed { allow } => {
+                not_allowed("The method is not allowed for this path", &allow)
+            }
+            Self::Denied => Problem::new(
+                StatusCode::FORBIDDEN,
+                "denied",
+                "This path is not open to anybody",
+            ),
+            Self::NoToken => Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "missing_token",
+                "Sign in: an access token is needed",
+            )
+            .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             Self::InvalidToken(error) => invalid_token(error),
             Self::Insufficient { missing, any } => insufficient(&missing, any, catalog),
-            Self::NotReady => unavailable("not_ready", "Tokens cannot be verified yet, try again soon"),
-            Self::TooLarge => {
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The request's body is too large")
+            Self::NotReady => {
+                unavailable("not_ready", "Tokens cannot be verified yet, try again soon")
             }
-            Self::BodyTimeout => {
-                Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The request's body did not arrive in time")
+            Self::TooLarge => Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "payload_too_large",
+                "The request's body is too large",
+            ),
+            Self::BodyTimeout => Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "request_timeout",
+                "The request's body did not arrive in time",
+            ),
+            Self::BodyBroken => bad(
+                "invalid_body",
+                "The request's body broke off or is malformed",
+            ),
+            Self::Unreachable => Problem::new(
+                StatusCode::BAD_GATEWAY,
+                "upstream_unreachable",
+                "The service cannot be reached",
+            ),
+            Self::BadAnswer => Problem::new(
+                StatusCode::BAD_GATEWAY,
+                "upstream_broken",
+                "The service broke off its answer",
+            ),
+            Self::UpstreamTimeout => Problem::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "upstream_timeout",
+                "The service did not answer in time",
+            ),
+            Self::UpstreamBusy => {
+                unavailable("upstream_busy", "The service is busy, try again soon")
             }
-            Self::BodyBroken => bad("invalid_body", "The request's body broke off or is malformed"),
-            Self::Unreachable => {
-                Problem::new(StatusCode::BAD_GATEWAY, "upstream_unreachable", "The service cannot be reached")
-            }
-            Self::BadAnswer => Problem::new(StatusCode::BAD_GATEWAY, "upstream_broken", "The service broke off its answer"),
-            Self::UpstreamTimeout => {
-                Problem::new(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The service did not answer in time")
-            }
-            Self::UpstreamBusy => unavailable("upstream_busy", "The service is busy, try again soon"),
         }
     }
 }
@@ -116,16 +174,21 @@ fn bad(code: &'static str, detail: &str) -> Problem {
 }
 
 fn not_allowed(detail: &str, allow: &str) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).header(ALLOW, header_value(allow))
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        .header(ALLOW, header_value(allow))
 }
 
 fn unavailable(code: &'static str, detail: &str) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).header(RETRY_AFTER, HeaderValue::from(SOON))
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+        .header(RETRY_AFTER, HeaderValue::from(SOON))
 }
 
 /// RFC 6750, section 3. The texts of [`TokenError`] hold no quote.
 fn invalid_token(error: TokenError) -> Problem {
-    let challenge = format!("Bearer error=\"{}\", error_description=\"{error}\"", error.code());
+    let challenge = format!(
+        "Bearer error=\"{}\", error_description=\"{error}\"",
+        error.code()
+    );
     Problem::new(StatusCode::UNAUTHORIZED, error.code(), error.to_string())
         .header(WWW_AUTHENTICATE, header_value(challenge))
 }
@@ -142,7 +205,11 @@ fn insufficient(missing: &[String], any: bool, catalog: &Catalog) -> Problem {
     );
     let mut problem = Problem::new(StatusCode::FORBIDDEN, "insufficient_scope", detail)
         .header(WWW_AUTHENTICATE, header_value(challenge));
-    problem.upgrade = if any { catalog.sold_with_any(missing) } else { catalog.sold_with(missing) };
+    problem.upgrade = if any {
+        catalog.sold_with_any(missing)
+    } else {
+        catalog.sold_with(missing)
+    };
     problem.scope = Some(scope);
     problem
 }

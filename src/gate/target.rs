@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 
 use super::refusal::Refusal;
-use crate::server::HadFragment;
+use crate::policy::PathError;
+use crate::server::Flaw;
 
 /// The parts of a target that count.
 #[derive(Debug)]
@@ -25,15 +26,21 @@ impl<'a> Target<'a> {
         }
         let uri = request.uri();
         check_host(request.headers(), uri.authority())?;
-        if request.extensions().get::<HadFragment>().is_some() {
-            return Err(Refusal::Path(crate::policy::PathError::Fragment));
+        match request.extensions().get::<Flaw>() {
+            Some(Flaw::Fragment) => return Err(Refusal::Path(PathError::Fragment)),
+            Some(Flaw::TooManyHeaders) => return Err(Refusal::TooManyHeaders),
+            None => {}
         }
         let is_asterisk = uri.path() == "*";
         if is_asterisk && request.method() != Method::OPTIONS {
             return Err(Refusal::Target);
         }
         // An absolute target without a path means the root (RFC 9110, section 4.2.3).
-        let path = if uri.path().is_empty() { "/" } else { uri.path() };
+        let path = if uri.path().is_empty() {
+            "/"
+        } else {
+            uri.path()
+        };
         Ok(Self { path, is_asterisk })
     }
 }
@@ -48,20 +55,29 @@ fn check_host(headers: &HeaderMap, authority: Option<&Authority>) -> Result<(), 
     }
     match (host, authority) {
         (None, None) => Err(Refusal::Host),
-        (None, Some(authority)) => is_host(authority.as_str().as_bytes()).then_some(()).ok_or(Refusal::Host),
+        (None, Some(authority)) => is_host(authority.as_str().as_bytes())
+            .then_some(())
+            .ok_or(Refusal::Host),
         (Some(host), authority) => {
-            let same = authority.is_none_or(|a| a.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()));
-            (same && is_host(host.as_bytes())).then_some(()).ok_or(Refusal::Host)
+            let same = authority
+                .is_none_or(|a| a.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()));
+            (same && is_host(host.as_bytes()))
+                .then_some(())
+                .ok_or(Refusal::Host)
         }
     }
 }
 
 /// `uri-host [ ":" port ]` (RFC 9110, section 7.2), without user information.
 fn is_host(text: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let Ok(text) = std::str::from_utf8(text) else {
+        return false;
+    };
     let (name, port) = match text.strip_prefix('[') {
         Some(rest) => {
-            let Some((address, after)) = rest.split_once(']') else { return false };
+            let Some((address, after)) = rest.split_once(']') else {
+                return false;
+            };
             if address.parse::<std::net::Ipv6Addr>().is_err() {
                 return false;
             }
@@ -72,21 +88,37 @@ fn is_host(text: &[u8]) -> bool {
         }
         None => text.split_once(':').unwrap_or((text, "0")),
     };
-    let named = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&b));
+    let named = !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&b));
     named && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u32>().unwrap_or(0) <= 65_535
 }
 
 /// The host that a request names.
 pub(super) fn host<B>(request: &Request<B>) -> HeaderValue {
-    let authority = || request.uri().authority().and_then(|a| HeaderValue::try_from(a.as_str()).ok());
-    request.headers().get(HOST).cloned().or_else(authority).unwrap_or_else(|| HeaderValue::from_static(""))
+    let authority = || {
+        request
+            .uri()
+            .authority()
+            .and_then(|a| HeaderValue::try_from(a.as_str()).ok())
+    };
+    request
+        .headers()
+        .get(HOST)
+        .cloned()
+        .or_else(authority)
+        .unwrap_or_else(|| HeaderValue::from_static(""))
 }
 
 /// The answer to `OPTIONS *` (RFC 9110, section 9.3.7).
 pub(super) fn options_of_the_server() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    response.headers_mut().insert(
+        ALLOW,
+        HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+    );
     response
 }
 
@@ -107,17 +139,41 @@ mod tests {
         for host in ["a", "a.b:80", "127.0.0.1:1", "[::1]", "[::1]:8001", "a:"] {
             assert!(read("GET", "/x", &[host]).is_ok(), "{host}");
         }
-        for hosts in [&[][..], &["a", "a"], &[""], &["a b"], &["a/b"], &["u@a"], &["a:b"], &["a:99999"], &["[::1"], &["[x]"], &["é"]] {
-            assert!(matches!(read("GET", "/x", hosts), Err(Refusal::Host)), "{hosts:?}");
+        for hosts in [
+            &[][..],
+            &["a", "a"],
+            &[""],
+            &["a b"],
+            &["a/b"],
+            &["u@a"],
+            &["a:b"],
+            &["a:99999"],
+            &["[::1"],
+            &["[x]"],
+            &["é"],
+        ] {
+            assert!(
+                matches!(read("GET", "/x", hosts), Err(Refusal::Host)),
+                "{hosts:?}"
+            );
         }
     }
 
     #[test]
     fn an_absolute_target_counts_by_its_path_and_names_the_host() {
-        assert_eq!(read("GET", "http://a/x?y", &["a"]).ok().as_deref(), Some("/x"));
+        assert_eq!(
+            read("GET", "http://a/x?y", &["a"]).ok().as_deref(),
+            Some("/x")
+        );
         assert_eq!(read("GET", "http://a", &["A"]).ok().as_deref(), Some("/"));
-        assert!(matches!(read("GET", "http://a/x", &["b"]), Err(Refusal::Host)));
-        assert!(matches!(read("GET", "http://u@a/x", &["a"]), Err(Refusal::Host)));
+        assert!(matches!(
+            read("GET", "http://a/x", &["b"]),
+            Err(Refusal::Host)
+        ));
+        assert!(matches!(
+            read("GET", "http://u@a/x", &["a"]),
+            Err(Refusal::Host)
+        ));
         assert!(read("GET", "http://a/x", &[]).is_ok());
     }
 
@@ -125,6 +181,9 @@ mod tests {
     fn asterisk_is_for_options_alone_and_connect_is_not_allowed() {
         assert!(read("OPTIONS", "*", &["a"]).is_ok());
         assert!(matches!(read("GET", "*", &["a"]), Err(Refusal::Target)));
-        assert!(matches!(read("CONNECT", "a:80", &["a:80"]), Err(Refusal::Connect)));
+        assert!(matches!(
+            read("CONNECT", "a:80", &["a:80"]),
+            Err(Refusal::Connect)
+        ));
     }
 }

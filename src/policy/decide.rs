@@ -24,6 +24,7 @@ pub enum Credential<E> {
 pub struct Permit {
     principal: Option<Arc<Principal>>,
     drop_authorization: bool,
+    needed: bool,
 }
 
 impl Permit {
@@ -31,6 +32,12 @@ impl Permit {
     #[must_use]
     pub fn principal(&self) -> Option<&Arc<Principal>> {
         self.principal.as_ref()
+    }
+
+    /// Who had to be known for this permit; a tunnel or event stream ends when that principal's token does.
+    #[must_use]
+    pub fn needed(&self) -> Option<&Principal> {
+        self.principal.as_deref().filter(|_| self.needed)
     }
 
     /// Whether the upstream must not see `Authorization`: it held a token that does not verify.
@@ -89,28 +96,23 @@ pub fn decide<E>(found: &Found<'_>, credential: Credential<E>) -> Result<Permit,
 pub fn decide_preflight<E>(found: &Found<'_>) -> Result<Permit, Refusal<E>> {
     match found {
         Found::Fallback(Fallback::Deny) => Err(Refusal::Denied),
-        Found::Route { .. } | Found::MethodNotAllowed { .. } | Found::Fallback(Fallback::Apply(_)) => {
-            Ok(Permit { principal: None, drop_authorization: true })
-        }
+        Found::Route { .. }
+        | Found::MethodNotAllowed { .. }
+        | Found::Fallback(Fallback::Apply(_)) => Ok(anonymous(true)),
     }
 }
 
 fn meet<E>(requirement: &Requirement, credential: Credential<E>) -> Result<Permit, Refusal<E>> {
     match requirement {
-        Requirement::Public => Ok(Permit {
-            principal: None,
-            drop_authorization: false,
-        }),
+        Requirement::Public => Ok(anonymous(false)),
         Requirement::Optional => Ok(match credential {
-            Credential::None => Permit {
-                principal: None,
+            Credential::None => anonymous(false),
+            Credential::Invalid(_) => anonymous(true),
+            Credential::Valid(principal) => Permit {
+                principal: Some(principal),
                 drop_authorization: false,
+                needed: false,
             },
-            Credential::Invalid(_) => Permit {
-                principal: None,
-                drop_authorization: true,
-            },
-            Credential::Valid(principal) => permit(principal),
         }),
         Requirement::Authenticated => principal(credential).map(permit),
         Requirement::AllOf(needed) => {
@@ -138,10 +140,19 @@ fn meet<E>(requirement: &Requirement, credential: Credential<E>) -> Result<Permi
     }
 }
 
+fn anonymous(drop_authorization: bool) -> Permit {
+    Permit {
+        principal: None,
+        drop_authorization,
+        needed: false,
+    }
+}
+
 fn permit(principal: Arc<Principal>) -> Permit {
     Permit {
         principal: Some(principal),
         drop_authorization: false,
+        needed: true,
     }
 }
 

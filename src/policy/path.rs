@@ -458,12 +458,23 @@ mod tests {
         assert_eq!(path.as_str(), "/admin;x=1/b%3By");
         assert_eq!(path.segments().collect::<Vec<_>>(), ["admin", "b"]);
         for raw in ["/a/..;/b", "/a/..;x/b", "/a/.%3b/b"] {
-            assert_eq!(NormalPath::parse(raw, &rules), Err(PathError::HiddenDots), "{raw}");
+            assert_eq!(
+                NormalPath::parse(raw, &rules),
+                Err(PathError::HiddenDots),
+                "{raw}"
+            );
         }
         for merge_slashes in [false, true] {
-            let rules = PathRules { merge_slashes, ..rules.clone() };
+            let rules = PathRules {
+                merge_slashes,
+                ..rules.clone()
+            };
             for raw in ["/;x/admin", "/a/;x", "/%3Bx/admin"] {
-                assert_eq!(NormalPath::parse(raw, &rules), Err(PathError::EmptySegment), "{raw}");
+                assert_eq!(
+                    NormalPath::parse(raw, &rules),
+                    Err(PathError::EmptySegment),
+                    "{raw}"
+                );
             }
         }
     }

@@ -223,4 +223,27 @@ mod tests {
         assert!(fits("/café", "/CAF%C3%89"));
         assert!(fits("/a!b", "/a%21b"));
     }
+
+    #[test]
+    fn letters_that_a_backend_may_fold_into_ascii_are_those_letters() {
+        let fits = |pattern: &str, path: &str| {
+            Pattern::parse(pattern)
+                .unwrap()
+                .matches(&NormalPath::parse(path, &PathRules::default()).unwrap())
+        };
+        for (pattern, path) in [
+            ("/admin", "/adm%C4%B1n"), // ı
+            ("/admin", "/ADM%C4%B0N"), // İ
+            ("/users", "/u%C5%BFer%C5%BF"), // ſ
+            ("/kiosk", "/%E2%84%AAios%E2%84%AA"), // Kelvin sign
+            ("/admın", "/admin"),
+            ("/u\u{17f}ers", "/USERS"),
+            ("/σας", "/%CE%A3%CE%91%CE%A3"),
+            ("/straße", "/STRASSE"),
+            ("/stra\u{1e9e}e", "/stra%C3%9Fe"),
+        ] {
+            assert!(fits(pattern, path), "{pattern} {path}");
+        }
+        assert!(!fits("/café", "/cafe"));
+    }
 }

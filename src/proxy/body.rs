@@ -1,5 +1,6 @@
 //! An answer's body on its way back to the client.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
 
 use super::RequestBody;
 use super::link::{Link, poll_incoming};
@@ -19,6 +21,8 @@ pub struct Body<B: RequestBody> {
     incoming: Incoming,
     source: Option<Source<B>>,
     idle: IdleTimer,
+    /// When an event stream ends, whether it has said all or not: the token that opened it expires.
+    ends: Option<Pin<Box<Sleep>>>,
 }
 
 struct Source<B: RequestBody> {
@@ -38,14 +42,34 @@ pub enum StreamError {
 }
 
 impl<B: RequestBody> Body<B> {
-    pub(super) fn linked(incoming: Incoming, link: Box<Link<B>>, pool: Arc<Pool<B>>, patience: Duration) -> Self {
+    pub(super) fn linked(
+        incoming: Incoming,
+        link: Box<Link<B>>,
+        pool: Arc<Pool<B>>,
+        patience: Duration,
+    ) -> Self {
         let source = Some(Source { link, pool });
-        Self { incoming, source, idle: IdleTimer::new(patience) }
+        Self {
+            incoming,
+            source,
+            idle: IdleTimer::new(patience),
+            ends: None,
+        }
     }
 
     /// A body whose connection is driven elsewhere.
     pub(super) fn plain(incoming: Incoming, patience: Duration) -> Self {
-        Self { incoming, source: None, idle: IdleTimer::new(patience) }
+        Self {
+            incoming,
+            source: None,
+            idle: IdleTimer::new(patience),
+            ends: None,
+        }
+    }
+
+    /// Ends the body at that moment.
+    pub(super) fn ends_at(&mut self, moment: Option<Instant>) {
+        self.ends = moment.map(|moment| Box::pin(tokio::time::sleep_until(moment)));
     }
 
     fn release(&mut self) {
@@ -59,14 +83,29 @@ impl<B: RequestBody> http_body::Body for Body<B> {
     type Data = Bytes;
     type Error = StreamError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
         let this = &mut *self;
+        if this
+            .ends
+            .as_mut()
+            .is_some_and(|ends| ends.as_mut().poll(cx).is_ready())
+        {
+            this.source = None;
+            // A clean end: whoever listens asks again, with another token.
+            return Poll::Ready(None);
+        }
         let polled = match &mut this.source {
             Some(source) => poll_incoming(&mut this.incoming, &mut source.link, cx),
             None => Pin::new(&mut this.incoming).poll_frame(cx),
         };
         match polled {
-            Poll::Pending => this.idle.poll_silence(cx).map(|()| Some(Err(StreamError::Idle))),
+            Poll::Pending => this
+                .idle
+                .poll_silence(cx)
+                .map(|()| Some(Err(StreamError::Idle))),
             Poll::Ready(None) => {
                 this.release();
                 Poll::Ready(None)

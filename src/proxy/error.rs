@@ -30,7 +30,12 @@ impl<E> ProxyError<E> {
     #[must_use]
     pub fn is_dead_connection(&self) -> bool {
         match self {
-            Self::Upstream(error) => error.is_canceled() || error.is_incomplete_message() || error.is_closed() || is_io(error),
+            Self::Upstream(error) => {
+                error.is_canceled()
+                    || error.is_incomplete_message()
+                    || error.is_closed()
+                    || is_io(error)
+            }
             Self::Connect(_) | Self::Busy | Self::Timeout | Self::Unasked | Self::Body(_) => false,
         }
     }
@@ -38,5 +43,6 @@ impl<E> ProxyError<E> {
 
 /// A broken pipe or a reset, not a message that makes no sense.
 fn is_io(error: &hyper::Error) -> bool {
-    !error.is_parse() && std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+    !error.is_parse()
+        && std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
 }

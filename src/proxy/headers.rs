@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use http::header::{AUTHORIZATION, CONNECTION, COOKIE, FORWARDED, HOST, PROXY_AUTHENTICATE, TE, UPGRADE};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, FORWARDED, HOST,
+    PROXY_AUTHENTICATE, TE, TRANSFER_ENCODING, UPGRADE,
+};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
 
@@ -49,14 +52,15 @@ enum Fate {
 }
 
 /// Makes a client's headers fit for the upstream.
-pub(super) fn prepare(
-    headers: &mut HeaderMap,
+pub(super) fn prepare<B>(
+    request: &mut Request<B>,
     config: &Config,
     addressing: &Addressing,
-    principal: Option<&Principal>,
     permit: &Permit,
     upgrade: bool,
 ) {
+    let multiplexed = request.version() == Version::HTTP_2;
+    let headers = request.headers_mut();
     let trailers = headers.get_all(TE).iter().any(|te| lists(te, "trailers"));
     drop_named_by_connection(headers);
     retain(headers, |name| match fate(name.as_str()) {
@@ -68,6 +72,10 @@ pub(super) fn prepare(
     if permit.drop_authorization() {
         headers.remove(AUTHORIZATION);
     }
+    if multiplexed {
+        join_cookies(headers);
+        keep_one(headers, CONTENT_LENGTH);
+    }
     if upgrade {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -76,10 +84,18 @@ pub(super) fn prepare(
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     set_host(headers, config, &addressing.requested_host);
-    join_cookies(headers);
     set_addressing(headers, addressing);
-    if let Some(principal) = principal {
+    if let Some(principal) = permit.principal() {
         set_identity(headers, principal);
+    }
+}
+
+/// HTTP/2 lets equal lengths stand twice; HTTP/1.1 wants one (RFC 9112, section 6.3).
+fn keep_one(headers: &mut HeaderMap, name: HeaderName) {
+    if headers.get_all(&name).iter().nth(1).is_some()
+        && let Some(first) = headers.get(&name).cloned()
+    {
+        headers.insert(name, first);
     }
 }
 
@@ -104,7 +120,12 @@ fn join_cookies(headers: &mut HeaderMap) {
     if fields.next().is_none() || fields.next().is_none() {
         return;
     }
-    let joined = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
+    let joined = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect::<Vec<_>>()
+        .join(&b"; "[..]);
     if let Ok(joined) = HeaderValue::from_bytes(&joined) {
         headers.insert(COOKIE, joined);
     }
@@ -134,24 +155,53 @@ fn set_identity(headers: &mut HeaderMap, principal: &Principal) {
 /// Removes what is meant for one hop from the upstream's answer (RFC 9110, section 7.6.1).
 pub(super) fn clean_response(headers: &mut HeaderMap, switching: bool) {
     let protocol = headers.get(UPGRADE).filter(|_| switching).cloned();
+    // Chunked, so whatever the length says is wrong (RFC 9112, section 6.3).
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     drop_named_by_connection(headers);
-    retain(headers, |name| !is_hop_by_hop(name.as_str()) && *name != PROXY_AUTHENTICATE);
+    retain(headers, |name| {
+        !is_hop_by_hop(name.as_str()) && *name != PROXY_AUTHENTICATE
+    });
     if let Some(protocol) = protocol {
         headers.insert(UPGRADE, protocol);
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     }
 }
 
+/// Whether an answer is a stream of events that lasts for as long as the client listens (the HTML standard, 9.2).
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
+    kind.get(..17)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
+}
+
 /// Removes from trailers what may not come in headers, and what frames a message (RFC 9110, section 6.5.1).
 pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
-    const FRAMING: [&str; 6] = ["host", "content-length", "authorization", "cookie", "content-encoding", "content-type"];
-    retain(trailers, |name| fate(name.as_str()) == Fate::Keep && !FRAMING.contains(&name.as_str()));
+    const FRAMING: [&str; 6] = [
+        "host",
+        "content-length",
+        "authorization",
+        "cookie",
+        "content-encoding",
+        "content-type",
+    ];
+    retain(trailers, |name| {
+        fate(name.as_str()) == Fate::Keep && !FRAMING.contains(&name.as_str())
+    });
 }
 
 /// Rewrites an HTTP/1.1 request for HTTP/2: the authority is part of the target (RFC 9113, section 8.3.1).
 pub(super) fn for_http2<B>(request: &mut Request<B>, scheme: &Scheme) {
     *request.version_mut() = Version::HTTP_2;
+    if request.uri().authority().is_some() {
+        return; // It was rewritten before, and is sent again.
+    }
     request.headers_mut().remove(CONNECTION);
+    request.headers_mut().remove(TRANSFER_ENCODING);
     let host = request.headers_mut().remove(HOST);
     let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
@@ -163,12 +213,19 @@ pub(super) fn for_http2<B>(request: &mut Request<B>, scheme: &Scheme) {
 /// Whether a header is set by Tollgate itself or means something to one hop only: not a name for anything else.
 #[must_use]
 pub fn is_reserved(name: &HeaderName) -> bool {
-    fate(name.as_str()) != Fate::Keep || matches!(name.as_str(), "host" | "authorization" | "content-length" | "traceparent")
+    fate(name.as_str()) != Fate::Keep
+        || matches!(
+            name.as_str(),
+            "host" | "authorization" | "content-length" | "traceparent"
+        )
 }
 
 fn fate(name: &str) -> Fate {
     // Only letters that start a name we care about; most headers end here.
-    if !matches!(name.as_bytes().first(), Some(b'x' | b'c' | b'k' | b'p' | b't' | b'u' | b'e' | b'f' | b'h')) {
+    if !matches!(
+        name.as_bytes().first(),
+        Some(b'x' | b'c' | b'k' | b'p' | b't' | b'u' | b'e' | b'f' | b'h')
+    ) {
         return Fate::Keep;
     }
     if is_hop_by_hop(name) {
@@ -178,13 +235,20 @@ fn fate(name: &str) -> Fate {
     let folded: Cow<'_, str> = if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         Cow::Borrowed(name)
     } else {
-        Cow::Owned(name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect())
+        Cow::Owned(
+            name.chars()
+                .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+                .collect(),
+        )
     };
     match &*folded {
-        "x-request-id" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "forwarded" | "expect" => Fate::Drop,
-        "x-original-url" | "x-rewrite-url" | "x-http-method-override" | "x-http-method" | "x-method-override" => {
-            Fate::Override
-        }
+        "x-request-id" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host"
+        | "forwarded" | "expect" => Fate::Drop,
+        "x-original-url"
+        | "x-rewrite-url"
+        | "x-http-method-override"
+        | "x-http-method"
+        | "x-method-override" => Fate::Override,
         "x-real-ip" => Fate::Address,
         other if other.starts_with("x-auth-") => Fate::Drop,
         other if other.starts_with("x-forwarded-") => Fate::Address,
@@ -195,21 +259,41 @@ fn fate(name: &str) -> Fate {
 }
 
 /// Names that a backend may fold another spelling into, to the harm of the decision or the framing.
-const SPELLED_ONE_WAY: [&str; 4] = ["content-length", "content-type", "transfer-encoding", "proxy-authorization"];
+const SPELLED_ONE_WAY: [&str; 4] = [
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "proxy-authorization",
+];
 
 /// RFC 9110, section 7.6.1, with the older names that RFC 2616 listed.
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
-        "connection" | "keep-alive" | "proxy-connection" | "proxy-authorization" | "te" | "transfer-encoding" | "upgrade" | "http2-settings"
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authorization"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
     )
 }
 
 /// Drops the fields that `Connection` names. Those that Tollgate sets are set afterwards, so naming one removes
 /// nothing; the few that a message cannot do without are not removed either.
 fn drop_named_by_connection(headers: &mut HeaderMap) {
-    const NEEDED: [&str; 5] = ["host", "content-length", "content-type", "authorization", "cookie"];
-    if headers.get(CONNECTION).is_none_or(|value| matches!(value.as_bytes(), b"keep-alive" | b"close" | b"Keep-Alive")) {
+    const NEEDED: [&str; 5] = [
+        "host",
+        "content-length",
+        "content-type",
+        "authorization",
+        "cookie",
+    ];
+    let harmless =
+        |value: &HeaderValue| matches!(value.as_bytes(), b"keep-alive" | b"close" | b"Keep-Alive");
+    if headers.get_all(CONNECTION).iter().all(harmless) {
         return;
     }
     let named: Vec<HeaderName> = headers
@@ -235,7 +319,10 @@ fn retain(headers: &mut HeaderMap, keep: impl Fn(&HeaderName) -> bool) {
 
 /// Whether a comma-separated list has this member, letter case ignored.
 pub(super) fn lists(value: &HeaderValue, member: &str) -> bool {
-    value.to_str().is_ok_and(|text| text.split(',').any(|item| item.trim().eq_ignore_ascii_case(member)))
+    value.to_str().is_ok_and(|text| {
+        text.split(',')
+            .any(|item| item.trim().eq_ignore_ascii_case(member))
+    })
 }
 
 #[cfg(test)]
@@ -245,23 +332,51 @@ mod tests {
 
     #[test]
     fn identity_headers_are_dropped_in_every_spelling_a_backend_might_fold() {
-        for name in ["x-auth-subject", "x_auth_subject", "x-auth_permissions", "x.auth.plan", "x-auth-", "x~auth-x", "x-auth-anything"] {
+        for name in [
+            "x-auth-subject",
+            "x_auth_subject",
+            "x-auth_permissions",
+            "x.auth.plan",
+            "x-auth-",
+            "x~auth-x",
+            "x-auth-anything",
+        ] {
             assert_eq!(fate(name), Fate::Drop, "{name}");
         }
-        for name in ["x-authority", "x-author", "authorization", "x-custom", "accept", "cookie", "user-agent"] {
+        for name in [
+            "x-authority",
+            "x-author",
+            "authorization",
+            "x-custom",
+            "accept",
+            "cookie",
+            "user-agent",
+        ] {
             assert_eq!(fate(name), Fate::Keep, "{name}");
         }
     }
 
     #[test]
     fn addresses_and_overrides_are_known_in_every_spelling() {
-        for name in ["x-forwarded-for", "x_forwarded_for", "forwarded", "x-request-id", "x_request_id"] {
+        for name in [
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "forwarded",
+            "x-request-id",
+            "x_request_id",
+        ] {
             assert_eq!(fate(name), Fate::Drop, "{name}");
         }
         for name in ["x-forwarded-port", "x-real-ip", "x_real_ip"] {
             assert_eq!(fate(name), Fate::Address, "{name}");
         }
-        for name in ["x-original-url", "x_rewrite_url", "x-http-method-override", "x-http-method", "x-method-override"] {
+        for name in [
+            "x-original-url",
+            "x_rewrite_url",
+            "x-http-method-override",
+            "x-http-method",
+            "x-method-override",
+        ] {
             assert_eq!(fate(name), Fate::Override, "{name}");
         }
     }
@@ -276,7 +391,11 @@ mod tests {
         }
         drop_named_by_connection(&mut headers);
         assert!(!headers.contains_key("x-hop"));
-        assert!(["host", "authorization", "x-stays"].iter().all(|name| headers.contains_key(*name)));
+        assert!(
+            ["host", "authorization", "x-stays"]
+                .iter()
+                .all(|name| headers.contains_key(*name))
+        );
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! HTTP/2 to the upstream: one connection a worker carries all its requests.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::client::conn::http2::{Builder, SendRequest};
@@ -9,34 +9,47 @@ use tokio_util::task::TaskTracker;
 
 use super::connect::{ConnectError, Connector};
 use super::upload::Upload;
-use super::{ProxyError, RequestBody};
+use super::{Protocol, ProxyError, RequestBody};
+use crate::stop::Stop;
 
 /// A silent connection is asked for a sign of life this often, and given this long for it.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(super) struct Multiplexed<B: RequestBody>(Mutex<Option<SendRequest<Upload<B>>>>);
-
-impl<B: RequestBody> Default for Multiplexed<B> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
+pub(super) struct Multiplexed<B: RequestBody> {
+    open: Mutex<Option<Sender<B>>>,
+    /// Held by the one who opens a connection; the others wait and then use it.
+    opening: tokio::sync::Mutex<()>,
+    connector: Arc<Connector>,
+    stop: Stop,
 }
 
+type Sender<B> = SendRequest<Upload<B>>;
+
 impl<B: RequestBody> Multiplexed<B> {
-    /// A handle on the open connection, or on a new one.
+    pub(super) fn new(connector: Arc<Connector>, stop: Stop) -> Self {
+        Self {
+            open: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            connector,
+            stop,
+        }
+    }
+
+    /// A handle on the open connection, or on a new one; and whether it carried requests before.
     pub(super) async fn sender(
         &self,
-        connector: &Connector,
         tasks: &TaskTracker,
-    ) -> Result<SendRequest<Upload<B>>, ProxyError<B::Error>> {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(sender) = open.filter(|sender| !sender.is_closed()) {
-            return Ok(sender);
+    ) -> Result<(Sender<B>, bool), ProxyError<B::Error>> {
+        if let Some(sender) = self.current() {
+            return Ok((sender, true));
         }
-        // Two requests may both open one; the second stays, the first ends with its request.
-        let place = connector.place().await;
-        let stream = connector.connect().await?;
+        let _opening = self.opening.lock().await;
+        if let Some(sender) = self.current() {
+            return Ok((sender, true));
+        }
+        let place = self.connector.place().await.ok_or(ProxyError::Busy)?;
+        let stream = self.connector.connect(Protocol::Http2).await?;
         let (sender, connection) = Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_INTERVAL)
@@ -49,12 +62,24 @@ impl<B: RequestBody> Multiplexed<B> {
             let _ = connection.await;
             drop(place);
         });
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
-        Ok(sender)
+        let mut open = self.lock();
+        // In a drain nobody keeps it, so that it ends with its last request.
+        if !self.stop.is_draining() {
+            *open = Some(sender.clone());
+        }
+        Ok((sender, false))
     }
 
     /// Lets go of the connection, so that it ends when its last request has.
     pub(super) fn close(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.lock().take();
+    }
+
+    fn current(&self) -> Option<Sender<B>> {
+        self.lock().clone().filter(|sender| !sender.is_closed())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Sender<B>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

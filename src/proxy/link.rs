@@ -6,6 +6,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,11 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
 
-use super::connect::{ConnectError, Stream};
-use super::upload::{Progress, Upload, with_timeout};
-use super::{ProxyError, RequestBody};
+use super::RequestBody;
+use super::connect::{ConnectError, Place, Stream};
+use super::upload::{Failure, Progress, Upload, wait};
 
 type Connection<B> = http1::Connection<TokioIo<Stream>, Upload<B>>;
 
@@ -28,20 +28,22 @@ pub(super) struct Link<B: RequestBody> {
     connection: Option<Connection<B>>,
     idle_since: Option<Instant>,
     /// The connection's place among those that may be open at once.
-    place: Option<OwnedSemaphorePermit>,
+    place: Arc<Place>,
 }
 
-/// A request that got no answer.
-pub(super) struct Failure<B: RequestBody> {
-    pub(super) error: ProxyError<B::Error>,
-    /// The request itself, when not a byte of it was sent.
-    pub(super) unsent: Option<Request<Upload<B>>>,
-}
+type SendError<B> = TrySendError<Request<Upload<B>>>;
 
 impl<B: RequestBody> Link<B> {
-    pub(super) async fn open(stream: Stream, place: Option<OwnedSemaphorePermit>) -> Result<Box<Self>, ConnectError> {
-        let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(stream)).await?;
-        Ok(Box::new(Self { sender, connection: Some(connection), idle_since: None, place }))
+    pub(super) async fn open(stream: Stream, place: Place) -> Result<Box<Self>, ConnectError> {
+        let (sender, connection) = http1::Builder::new()
+            .handshake(TokioIo::new(stream))
+            .await?;
+        Ok(Box::new(Self {
+            sender,
+            connection: Some(connection),
+            idle_since: None,
+            place: Arc::new(place),
+        }))
     }
 
     /// Lets the connection do what it can; false when it has ended.
@@ -72,24 +74,31 @@ impl<B: RequestBody> Link<B> {
 
     /// How long it has been unused.
     pub(super) fn idle(&self) -> Duration {
-        self.idle_since.map(|since| since.elapsed()).unwrap_or_default()
+        self.idle_since
+            .map(|since| since.elapsed())
+            .unwrap_or_default()
     }
 
-    /// Sends a request on a connection that becomes a task of its own, ready to be upgraded.
+    /// Sends a request on a connection that becomes a task of its own, ready to be upgraded. The place is to be kept
+    /// for as long as what comes of it.
     pub(super) fn detach(
         &mut self,
         request: Request<Upload<B>>,
         tasks: &TaskTracker,
-    ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + use<B> {
+    ) -> (
+        impl Future<Output = Result<Response<Incoming>, SendError<B>>> + use<B>,
+        Arc<Place>,
+    ) {
+        let place = Arc::clone(&self.place);
         if let Some(connection) = self.connection.take() {
-            let place = self.place.take();
+            let kept = Arc::clone(&place);
             tasks.spawn(async move {
                 // Its errors show in the answer, or in the tunnel.
                 let _ = connection.with_upgrades().await;
-                drop(place);
+                drop(kept);
             });
         }
-        self.sender.send_request(request)
+        (self.sender.try_send_request(request), place)
     }
 }
 
@@ -100,30 +109,24 @@ pub(super) async fn send<B: RequestBody>(
     progress: &Progress<B::Error>,
     patience: Duration,
 ) -> Result<(Response<Incoming>, Box<Link<B>>), Failure<B>> {
-    let mut unsent = None;
-    let answered = {
-        let mut answer = pin!(link.sender.try_send_request(request));
-        let connection = &mut link.connection;
-        let exchange = poll_fn(|cx| {
-            if let Some(driven) = connection
-                && Pin::new(driven).poll(cx).is_ready()
-            {
-                *connection = None;
-            }
-            // Only the connection above can make the answer ready, so nobody else has to wake us for it.
-            let polled = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            polled.map_err(|error: TrySendError<Request<Upload<B>>>| {
-                let mut error = error;
-                unsent = error.take_message();
-                error.into_error()
-            })
-        });
-        with_timeout(exchange, progress, patience).await
-    };
-    match answered {
-        Ok(response) => Ok((response, link)),
-        Err(error) => Err(Failure { error, unsent }),
-    }
+    // Outside the task's budget: what is polled with a waker that wakes nobody must not be told to come back later.
+    let mut answer = pin!(tokio::task::coop::unconstrained(
+        link.sender.try_send_request(request)
+    ));
+    let connection = &mut link.connection;
+    let exchange = poll_fn(|cx| {
+        if let Some(driven) = connection
+            && Pin::new(driven).poll(cx).is_ready()
+        {
+            *connection = None;
+        }
+        // Only the connection above can make the answer ready, so nobody else has to wake us for it.
+        answer
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+    });
+    let response = wait(exchange, progress, patience).await?;
+    Ok((response, link))
 }
 
 /// Reads one frame of an answer's body, driving its connection where that is needed.
@@ -133,7 +136,9 @@ pub(super) fn poll_incoming<B: RequestBody>(
     cx: &mut Context<'_>,
 ) -> Poll<Option<hyper::Result<http_body::Frame<bytes::Bytes>>>> {
     let mut quiet = Context::from_waker(Waker::noop());
-    let body = |incoming: &mut Incoming, cx: &mut Context<'_>| http_body::Body::poll_frame(Pin::new(incoming), cx);
+    let body = |incoming: &mut Incoming, cx: &mut Context<'_>| {
+        http_body::Body::poll_frame(Pin::new(incoming), cx)
+    };
     match body(incoming, &mut quiet) {
         Poll::Ready(frame) => Poll::Ready(frame),
         Poll::Pending => {

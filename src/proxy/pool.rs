@@ -1,23 +1,27 @@
 //! Connections to the upstream that wait for the next request: last in, first out, so that few stay warm.
 
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::RequestBody;
+use super::connect::Connector;
 use super::link::Link;
 
 pub(super) struct Pool<B: RequestBody> {
     idle: Mutex<Vec<Box<Link<B>>>>,
     keep_alive: Duration,
-    returned: Notify,
+    connector: Arc<Connector>,
 }
 
 impl<B: RequestBody> Pool<B> {
-    pub(super) fn new(keep_alive: Duration) -> Self {
-        Self { idle: Mutex::default(), keep_alive, returned: Notify::new() }
+    pub(super) fn new(keep_alive: Duration, connector: Arc<Connector>) -> Self {
+        Self {
+            idle: Mutex::default(),
+            keep_alive,
+            connector,
+        }
     }
 
     /// A connection that was open a moment ago.
@@ -30,18 +34,17 @@ impl<B: RequestBody> Pool<B> {
         }
     }
 
-    /// Takes a connection back, if it can carry another request.
+    /// Takes a connection back, if it can carry another request and nobody waits for its place.
     pub(super) fn put(&self, mut link: Box<Link<B>>) {
-        if link.is_ready() {
+        if !self.connector.is_wanted() && link.is_ready() {
             link.rest();
             self.with(|idle| idle.push(link));
-            self.returned.notify_one();
         }
     }
 
-    /// Waits until a connection has come back.
-    pub(super) async fn returned(&self) {
-        self.returned.notified().await;
+    /// Closes all unused connections.
+    pub(super) fn clear(&self) {
+        self.with(Vec::clear);
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Vec<Box<Link<B>>>) -> T) -> T {
@@ -49,14 +52,21 @@ impl<B: RequestBody> Pool<B> {
     }
 }
 
-/// Closes connections that nobody has used for a while, until `stop`.
+/// Closes connections that nobody has used for a while, and all of them when another worker wants a place; until `stop`.
 pub(super) async fn sweep<B: RequestBody>(pool: Weak<Pool<B>>, stop: CancellationToken) {
-    while let Some(keep_alive) = pool.upgrade().map(|pool| pool.keep_alive) {
+    while let Some((keep_alive, connector)) = pool
+        .upgrade()
+        .map(|pool| (pool.keep_alive, Arc::clone(&pool.connector)))
+    {
         tokio::select! {
             () = stop.cancelled() => return,
+            () = connector.wanted() => {}
             () = tokio::time::sleep(keep_alive) => {}
         }
-        if let Some(pool) = pool.upgrade() {
+        let Some(pool) = pool.upgrade() else { return };
+        if connector.is_wanted() {
+            pool.clear();
+        } else {
             pool.with(|idle| idle.retain_mut(|link| link.idle() < keep_alive && link.is_ready()));
         }
     }

@@ -32,29 +32,46 @@ type Writer = WriteHalf<TokioIo<Upgraded>>;
 pub(super) fn requested<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
     let headers = request.headers();
     let asked = request.version() == Version::HTTP_11
-        && headers.get_all(CONNECTION).iter().any(|value| lists(value, "upgrade"))
+        && headers
+            .get_all(CONNECTION)
+            .iter()
+            .any(|value| lists(value, "upgrade"))
         && headers.get_all(UPGRADE).iter().count() == 1
-        && headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+        && headers
+            .get(UPGRADE)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
     asked.then(|| hyper::upgrade::on(request))
 }
 
+/// What ends a tunnel beside its two sides.
+pub(super) struct Ends {
+    /// Silence for this long.
+    pub(super) idle: Duration,
+    /// This moment: the token that opened it expires.
+    pub(super) at: Option<Instant>,
+    /// The drain.
+    pub(super) stop: Stop,
+}
+
 /// Carries bytes between the two sides.
-pub(super) async fn run(client: OnUpgrade, upstream: OnUpgrade, patience: Duration, stop: Stop) {
+pub(super) async fn run(client: OnUpgrade, upstream: OnUpgrade, ends: Ends) {
     let handover = tokio::time::timeout(HANDOVER, async { tokio::try_join!(client, upstream) });
-    let Ok(Ok((client, upstream))) = handover.await else { return };
+    let Ok(Ok((client, upstream))) = handover.await else {
+        return;
+    };
     let (client_reader, client_writer) = tokio::io::split(TokioIo::new(client));
     let (upstream_reader, upstream_writer) = tokio::io::split(TokioIo::new(upstream));
     let pulse = Pulse(Mutex::new(Instant::now()));
     let both = async {
         tokio::join!(
             upwards(client_reader, upstream_writer, &pulse),
-            downwards(upstream_reader, client_writer, &pulse, &stop),
+            downwards(upstream_reader, client_writer, &pulse, &ends),
         )
     };
     tokio::select! {
         _ = both => {}
-        () = pulse.stops(patience) => {}
-        () = after_drain(&stop) => {}
+        () = pulse.stops(ends.idle) => {}
+        () = ends.overdue() => {}
     }
 }
 
@@ -77,9 +94,26 @@ impl Pulse {
     }
 }
 
-async fn after_drain(stop: &Stop) {
-    stop.draining().await;
-    tokio::time::sleep(FAREWELL).await;
+impl Ends {
+    /// Waits until the client has to be told, and returns what it is told.
+    async fn told(&self) -> [u8; 4] {
+        let expiry = async {
+            match self.at {
+                Some(moment) => tokio::time::sleep_until(moment).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.stop.draining() => frames::GOING_AWAY,
+            () = expiry => frames::POLICY_VIOLATION,
+        }
+    }
+
+    /// Waits until a client that was told has had time to go.
+    async fn overdue(&self) {
+        self.told().await;
+        tokio::time::sleep(FAREWELL).await;
+    }
 }
 
 async fn upwards(mut from: Reader, mut to: Writer, pulse: &Pulse) {
@@ -94,15 +128,15 @@ async fn upwards(mut from: Reader, mut to: Writer, pulse: &Pulse) {
     let _ = to.shutdown().await;
 }
 
-/// Like [`upwards`], and tells the client between two frames when we stop.
-async fn downwards(mut from: Reader, mut to: Writer, pulse: &Pulse, stop: &Stop) {
+/// Like [`upwards`], and tells the client between two frames when the tunnel has to end.
+async fn downwards(mut from: Reader, mut to: Writer, pulse: &Pulse, ends: &Ends) {
     let mut buffer = vec![0; BUFFER];
     let mut frames = Frames::default();
     loop {
         let read = tokio::select! {
             read = from.read(&mut buffer) => read,
-            () = stop.draining(), if frames.is_between() => {
-                let _ = to.write_all(&frames::GOING_AWAY).await;
+            close = ends.told(), if frames.is_between() => {
+                let _ = to.write_all(&close).await;
                 break;
             }
         };

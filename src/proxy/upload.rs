@@ -7,7 +7,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Version};
 use http_body::{Body, Frame, SizeHint};
+use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
 use super::{ProxyError, RequestBody, headers};
@@ -22,6 +25,8 @@ pub(super) struct Progress<E>(Option<Arc<Mutex<State<E>>>>);
 
 struct State<E> {
     moved: Instant,
+    /// The client is asked for more and has not sent it.
+    waits_for_client: bool,
     fault: Option<E>,
 }
 
@@ -32,7 +37,9 @@ pub(super) struct BodyFault;
 
 impl<E> Progress<E> {
     fn with<T>(&self, act: impl FnOnce(&mut State<E>) -> T) -> Option<T> {
-        self.0.as_ref().map(|state| act(&mut state.lock().unwrap_or_else(PoisonError::into_inner)))
+        self.0
+            .as_ref()
+            .map(|state| act(&mut state.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Takes what was wrong with the body.
@@ -40,8 +47,15 @@ impl<E> Progress<E> {
         self.with(|state| state.fault.take()).flatten()
     }
 
-    fn moved(&self) -> Option<Instant> {
-        self.with(|state| state.moved)
+    /// From when the upstream's silence counts as its own. A client that is waited for has a timer of its own.
+    fn counts_from(&self) -> Option<Instant> {
+        self.with(|state| {
+            if state.waits_for_client {
+                Instant::now()
+            } else {
+                state.moved
+            }
+        })
     }
 
     fn handle(&self) -> Self {
@@ -54,12 +68,25 @@ impl<B: RequestBody> Upload<B> {
         if body.is_end_stream() {
             return (Self::empty(), Progress(None));
         }
-        let progress = Progress(Some(Arc::new(Mutex::new(State { moved: Instant::now(), fault: None }))));
-        (Self { body: Some(body), progress: progress.handle() }, progress)
+        let progress = Progress(Some(Arc::new(Mutex::new(State {
+            moved: Instant::now(),
+            waits_for_client: false,
+            fault: None,
+        }))));
+        (
+            Self {
+                body: Some(body),
+                progress: progress.handle(),
+            },
+            progress,
+        )
     }
 
     pub(super) fn empty() -> Self {
-        Self { body: None, progress: Progress(None) }
+        Self {
+            body: None,
+            progress: Progress(None),
+        }
     }
 }
 
@@ -67,17 +94,24 @@ impl<B: RequestBody> Body for Upload<B> {
     type Data = Bytes;
     type Error = BodyFault;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let this = &mut *self;
-        let Some(body) = &mut this.body else { return Poll::Ready(None) };
-        Pin::new(body).poll_frame(cx).map(|frame| {
-            this.progress.with(|state| state.moved = Instant::now());
-            match frame? {
-                Ok(frame) => Some(Ok(clean_trailers(frame))),
-                Err(error) => {
-                    this.progress.with(|state| state.fault = Some(error));
-                    Some(Err(BodyFault))
-                }
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(body).poll_frame(cx);
+        this.progress.with(|state| {
+            state.waits_for_client = polled.is_pending();
+            state.moved = Instant::now();
+        });
+        polled.map(|frame| match frame? {
+            Ok(frame) => Some(Ok(clean_trailers(frame))),
+            Err(error) => {
+                this.progress.with(|state| state.fault = Some(error));
+                Some(Err(BodyFault))
             }
         })
     }
@@ -87,7 +121,9 @@ impl<B: RequestBody> Body for Upload<B> {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.body
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
@@ -102,21 +138,56 @@ fn clean_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
     }
 }
 
-/// Waits for the answer; the time counts from the last byte of the body that moved.
-pub(super) async fn with_timeout<T, E>(
-    answer: impl Future<Output = Result<T, hyper::Error>>,
-    progress: &Progress<E>,
+/// Prepares a request for HTTP/1.1 and its body for being watched.
+pub(super) fn wrap<B: RequestBody>(
+    request: Request<B>,
+) -> (Request<Upload<B>>, Progress<B::Error>) {
+    let (mut parts, body) = request.into_parts();
+    let (body, progress) = Upload::new(body);
+    parts.version = Version::HTTP_11;
+    // Else a GET of unknown length would be taken for one without a body.
+    if progress.0.is_some() && !parts.headers.contains_key(CONTENT_LENGTH) {
+        parts
+            .headers
+            .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    (Request::from_parts(parts, body), progress)
+}
+
+/// A request that got no answer.
+pub(super) struct Failure<B: RequestBody> {
+    pub(super) error: ProxyError<B::Error>,
+    /// The request itself, when not a byte of it was sent.
+    pub(super) unsent: Option<Request<Upload<B>>>,
+}
+
+/// Waits for the answer; while the client still sends its body, the time does not count.
+pub(super) async fn wait<T, B: RequestBody>(
+    answer: impl Future<Output = Result<T, TrySendError<Request<Upload<B>>>>>,
+    progress: &Progress<B::Error>,
     patience: Duration,
-) -> Result<T, ProxyError<E>> {
+) -> Result<T, Failure<B>> {
     let mut answer = std::pin::pin!(answer);
     let mut deadline = Instant::now() + patience;
     loop {
         match tokio::time::timeout_at(deadline, answer.as_mut()).await {
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => return Err(progress.fault().map_or(ProxyError::Upstream(error), ProxyError::Body)),
-            Err(_elapsed) => match progress.moved().map(|moved| moved + patience) {
+            Ok(Err(mut error)) => {
+                let unsent = error.take_message();
+                let error = progress.fault().map_or_else(
+                    || ProxyError::Upstream(error.into_error()),
+                    ProxyError::Body,
+                );
+                return Err(Failure { error, unsent });
+            }
+            Err(_elapsed) => match progress.counts_from().map(|moment| moment + patience) {
                 Some(later) if later > deadline => deadline = later,
-                Some(_) | None => return Err(ProxyError::Timeout),
+                Some(_) | None => {
+                    return Err(Failure {
+                        error: ProxyError::Timeout,
+                        unsent: None,
+                    });
+                }
             },
         }
     }

@@ -40,12 +40,22 @@ pub struct BindError {
 ///
 /// When the address is taken or not ours.
 pub fn bind(listen: Listen) -> Result<Listener, BindError> {
-    let socket = listening_socket(listen.address).map_err(|source| BindError { address: listen.address, source })?;
-    Ok(Listener { socket, tls: listen.tls })
+    let socket = listening_socket(listen.address).map_err(|source| BindError {
+        address: listen.address,
+        source,
+    })?;
+    Ok(Listener {
+        socket,
+        tls: listen.tls,
+    })
 }
 
 fn listening_socket(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -64,7 +74,12 @@ impl Listener {
     }
 
     /// Accepts until the drain, at most as many at once as `places` has permits.
-    pub(super) async fn accept_into(self, inboxes: Vec<Inbox>, places: Arc<Semaphore>, stop: Stop) -> io::Result<()> {
+    pub(super) async fn accept_into(
+        self,
+        inboxes: Vec<Inbox>,
+        places: Arc<Semaphore>,
+        stop: Stop,
+    ) -> io::Result<()> {
         let tls = self.tls;
         let socket = tokio::net::TcpListener::from_std(self.socket)?;
         loop {
@@ -96,13 +111,21 @@ impl Listener {
 
 /// The client gave up before we came: nothing to complain about.
 fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted)
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
 }
 
 /// Gives the connection to the worker that has the fewest.
 fn deal(inboxes: &[Inbox], stream: TcpStream, peer: Peer) {
     // As a plain socket again: the worker's runtime will watch it, not ours.
-    if let (Some(inbox), Ok(stream)) = (inboxes.iter().min_by_key(|inbox| inbox.load()), stream.into_std()) {
+    if let (Some(inbox), Ok(stream)) = (
+        inboxes.iter().min_by_key(|inbox| inbox.load()),
+        stream.into_std(),
+    ) {
         inbox.send(stream, peer);
     }
 }

@@ -37,7 +37,12 @@ pub enum BodyError {
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, patience: Duration, watch: Arc<Watch>) -> Self {
-        Self { incoming, allowance: u64::MAX, idle: IdleTimer::new(patience), watch }
+        Self {
+            incoming,
+            allowance: u64::MAX,
+            idle: IdleTimer::new(patience),
+            watch,
+        }
     }
 
     /// Sets how many bytes it may have; says no when the client has announced more.
@@ -52,10 +57,16 @@ impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         match Pin::new(&mut this.incoming).poll_frame(cx) {
-            Poll::Pending => this.idle.poll_silence(cx).map(|()| Some(Err(BodyError::Idle))),
+            Poll::Pending => this
+                .idle
+                .poll_silence(cx)
+                .map(|()| Some(Err(BodyError::Idle))),
             Poll::Ready(None) => {
                 this.watch.body_read();
                 Poll::Ready(None)
@@ -88,21 +99,50 @@ impl Body for RequestBody {
 /// An answer's body; when it goes, the answer is complete.
 pub(super) struct Answer<B> {
     body: B,
-    _end: Exchange,
+    exchange: Exchange,
+    /// HTTP/2: a client can leave one answer alone while it takes others.
+    multiplexed: bool,
+    /// A piece was handed out, and the next was not asked for yet.
+    waiting: bool,
 }
 
 /// One request being answered.
-pub(super) struct Exchange(pub(super) Arc<Watch>);
+pub(super) struct Exchange {
+    pub(super) watch: Arc<Watch>,
+    pub(super) number: u64,
+}
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0.finish();
+        self.watch.finish();
     }
 }
 
 impl<B> Answer<B> {
-    pub(super) fn new(body: B, exchange: Exchange) -> Self {
-        Self { body, _end: exchange }
+    pub(super) fn new(body: B, exchange: Exchange, multiplexed: bool) -> Self {
+        Self {
+            body,
+            exchange,
+            multiplexed,
+            waiting: false,
+        }
+    }
+
+    /// Notes that the client takes, or has to take, a piece of this answer.
+    fn waits_for_client(&mut self, waits: bool) {
+        let Exchange { watch, number } = &self.exchange;
+        match (waits, self.waiting) {
+            (true, _) => watch.handed_out(*number),
+            (false, true) => watch.asked_for(*number),
+            (false, false) => {}
+        }
+        self.waiting = waits;
+    }
+}
+
+impl<B> Drop for Answer<B> {
+    fn drop(&mut self) {
+        self.waits_for_client(false);
     }
 }
 
@@ -110,8 +150,19 @@ impl<B: Body + Unpin> Body for Answer<B> {
     type Data = B::Data;
     type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.waits_for_client(false);
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if self.multiplexed
+            && matches!(polled, Poll::Ready(Some(Ok(_))))
+            && !self.body.is_end_stream()
+        {
+            self.waits_for_client(true);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -24,14 +24,14 @@ use super::body::{Answer, Exchange, RequestBody};
 use super::tls::Certificates;
 use super::watch::{Phase, Watch};
 use super::wire::{Malformed, Wire};
-use super::{HadFragment, Handler, Limits, Peer};
+use super::{Flaw, Handler, Limits, Peer};
 use crate::stop::Stop;
 
 /// RFC 9113, section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The parser's own bound on header fields; another one costs it an allocation a request.
 const DEFAULT_MAX_HEADERS: usize = 100;
-/// How long a last answer may take to be written.
+/// How long a last answer may take to be written, and a new client to speak when the drain begins.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// An idle HTTP/2 connection is asked for a sign of life this often, and given this long for it.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -47,11 +47,22 @@ pub(super) struct Context {
 }
 
 /// Serves a connection until it ends, times out, or the drain is over.
-pub(super) async fn serve<H: Handler>(stream: StdStream, peer: Peer, handler: Arc<H>, context: Arc<Context>) {
-    let Ok(stream) = TcpStream::from_std(stream) else { return };
+pub(super) async fn serve<H: Handler>(
+    stream: StdStream,
+    peer: Peer,
+    handler: Arc<H>,
+    context: Arc<Context>,
+) {
+    let Ok(stream) = TcpStream::from_std(stream) else {
+        return;
+    };
     // Answers are written whole: waiting for more to send only adds delay.
     let _ = stream.set_nodelay(true);
-    let session = Session { peer: Arc::new(peer), handler, context };
+    let session = Session {
+        peer: Arc::new(peer),
+        handler,
+        context,
+    };
     if session.peer.tls {
         session.serve_tls(stream).await;
     } else {
@@ -67,9 +78,13 @@ struct Session<H> {
 
 impl<H: Handler> Session<H> {
     async fn serve_tls(self, stream: TcpStream) {
-        let Some(config) = self.context.certificates.current() else { return };
+        let Some(config) = self.context.certificates.current() else {
+            return;
+        };
         let handshake = TlsAcceptor::from(config).accept(stream);
-        let stream = match tokio::time::timeout(self.context.limits.handshake_timeout, handshake).await {
+        let stream = match tokio::time::timeout(self.context.limits.handshake_timeout, handshake)
+            .await
+        {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 tracing::debug!(client.address = %self.peer.address, error = %error, "TLS handshake failed");
@@ -103,7 +118,7 @@ impl<H: Handler> Session<H> {
         let sniffed = tokio::select! {
             biased;
             sniffed = tokio::time::timeout(self.context.limits.idle_timeout, sniff) => sniffed.unwrap_or(false),
-            () = self.context.stop.draining() => false,
+            () = self.grace() => false,
         };
         if !sniffed {
             return;
@@ -117,20 +132,38 @@ impl<H: Handler> Session<H> {
         }
     }
 
-    async fn serve_http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, prefix: Bytes) {
+    /// Waits until the drain has begun and a client that was accepted just before has had time to speak.
+    async fn grace(&self) {
+        self.context.stop.draining().await;
+        tokio::time::sleep(LAST_WORDS).await;
+    }
+
+    async fn serve_http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        stream: S,
+        prefix: Bytes,
+    ) {
         let watch = Arc::new(Watch::new());
         let wire = Wire::http1(stream, prefix, Arc::clone(&watch), self.malformed());
         let limits = self.context.limits;
         let mut builder = http1::Builder::new();
-        builder.header_read_timeout(None).max_header_size(limits.max_header_bytes);
+        builder
+            .header_read_timeout(None)
+            .max_header_size(limits.max_header_bytes);
         builder.max_buf_size(limits.max_header_bytes.max(64 << 10));
         if limits.max_headers != DEFAULT_MAX_HEADERS {
             builder.max_headers(limits.max_headers);
         }
         let io = TokioIo::new(wire);
-        let mut connection = builder.serve_connection(io, self.service(&watch)).with_upgrades();
+        let mut connection = builder
+            .serve_connection(io, self.service(&watch))
+            .with_upgrades();
         let shutdown = http1::UpgradeableConnection::graceful_shutdown;
-        if self.supervise(Pin::new(&mut connection), shutdown, &watch).await != End::Expired(Phase::Head) {
+        if self
+            .supervise(Pin::new(&mut connection), shutdown, &watch)
+            .await
+            != End::Expired(Phase::Head)
+        {
             return;
         }
         if let Some(parts) = connection.into_parts() {
@@ -145,7 +178,11 @@ impl<H: Handler> Session<H> {
         }
     }
 
-    async fn serve_http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, prefix: Bytes) {
+    async fn serve_http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        stream: S,
+        prefix: Bytes,
+    ) {
         let watch = Arc::new(Watch::new());
         let limits = self.context.limits;
         let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -167,10 +204,16 @@ impl<H: Handler> Session<H> {
     }
 
     /// Drives a connection until it ends, or a phase of it takes too long; tells it when the drain begins.
-    async fn supervise<C: Future>(&self, mut connection: Pin<&mut C>, shutdown: fn(Pin<&mut C>), watch: &Watch) -> End {
+    async fn supervise<C: Future>(
+        &self,
+        mut connection: Pin<&mut C>,
+        shutdown: fn(Pin<&mut C>),
+        watch: &Watch,
+    ) -> End {
         let limits = &self.context.limits;
         let interval = limits.header_timeout.min(limits.idle_timeout);
         let mut draining = pin!(self.context.stop.draining());
+        let mut grace = None;
         let mut timer = pin!(tokio::time::sleep(interval));
         let (mut listening, mut told) = (false, false);
         poll_fn(|cx| {
@@ -182,7 +225,17 @@ impl<H: Handler> Session<H> {
                 listening = true;
                 let _ = draining.as_mut().poll(cx);
             }
+            let now = Instant::now();
+            let in_grace =
+                |until: Instant| watch.is_fresh() && watch.phase() == Phase::Idle && now < until;
             if !told && self.context.stop.is_draining() {
+                // Told before its first request, a connection closes at once, and a request on its way is lost.
+                let until = *grace.get_or_insert(now + LAST_WORDS);
+                if in_grace(until) {
+                    timer.as_mut().reset(until);
+                    let _ = timer.as_mut().poll(cx);
+                    return Poll::Pending;
+                }
                 told = true;
                 shutdown(connection.as_mut());
                 if connection.as_mut().poll(cx).is_ready() {
@@ -192,7 +245,9 @@ impl<H: Handler> Session<H> {
             while timer.as_mut().poll(cx).is_ready() {
                 match watch.remaining(limits) {
                     Some(Duration::ZERO) => return Poll::Ready(End::Expired(watch.phase())),
-                    left => timer.as_mut().reset(Instant::now() + left.unwrap_or(interval).min(interval)),
+                    left => timer
+                        .as_mut()
+                        .reset(now + left.unwrap_or(interval).min(interval)),
                 }
             }
             Poll::Pending
@@ -215,18 +270,36 @@ impl<H: Handler> Session<H> {
         Error = Infallible,
         Future: Send + 'static,
     > + use<H> {
-        let (handler, peer, watch) = (Arc::clone(&self.handler), Arc::clone(&self.peer), Arc::clone(watch));
+        let (handler, peer, watch) = (
+            Arc::clone(&self.handler),
+            Arc::clone(&self.peer),
+            Arc::clone(watch),
+        );
         let patience = self.context.limits.idle_timeout;
+        let max_headers = self.context.limits.max_headers;
         service_fn(move |request: Request<Incoming>| {
-            watch.begin(request.body().is_end_stream());
-            let exchange = Exchange(Arc::clone(&watch));
-            let mut request = request.map(|incoming| RequestBody::new(incoming, patience, Arc::clone(&watch)));
+            let multiplexed = request.version() == http::Version::HTTP_2;
+            let number = watch.begin(request.body().is_end_stream());
+            let exchange = Exchange {
+                watch: Arc::clone(&watch),
+                number,
+            };
+            let mut request =
+                request.map(|incoming| RequestBody::new(incoming, patience, Arc::clone(&watch)));
             if watch.take_fragment() {
-                request.extensions_mut().insert(HadFragment);
+                request.extensions_mut().insert(Flaw::Fragment);
+            } else if request.headers().len() > max_headers {
+                request.extensions_mut().insert(Flaw::TooManyHeaders);
             }
             let answering = Arc::clone(&handler).handle(Arc::clone(&peer), request);
             // Boxed: an idle connection keeps no room for a request that may never come.
-            Box::pin(async move { Ok::<_, Infallible>(answering.await.map(|body| Answer::new(body, exchange))) })
+            Box::pin(async move {
+                let response = answering.await;
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    exchange.watch.upgraded();
+                }
+                Ok::<_, Infallible>(response.map(|body| Answer::new(body, exchange, multiplexed)))
+            })
         })
     }
 }

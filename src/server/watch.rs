@@ -3,8 +3,10 @@
 //! One value is shared by the socket's wrapper, the service and the bodies of one connection. It lives on one
 //! thread; the atomics are there because an upgraded connection must be `Send`, not for ordering.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Limits;
@@ -21,6 +23,8 @@ pub(super) enum Phase {
     Busy = 2,
     /// The answer is complete but may not be written yet.
     Finishing = 3,
+    /// No HTTP any more: the bytes are a WebSocket's.
+    Tunnel = 4,
 }
 
 pub(super) struct Watch {
@@ -38,6 +42,10 @@ pub(super) struct Watch {
     fragment: AtomicBool,
     /// Milliseconds from `start` to the first write that the client did not take; 0 when it takes them.
     blocked_since: AtomicU64,
+    /// HTTP/2 streams whose client does not take what was handed out, and since when (milliseconds from `start`).
+    stalled: Mutex<HashMap<u64, u64>>,
+    /// Requests so far.
+    requests: AtomicU64,
 }
 
 impl Watch {
@@ -51,6 +59,8 @@ impl Watch {
             line_seen: AtomicBool::new(false),
             fragment: AtomicBool::new(false),
             blocked_since: AtomicU64::new(0),
+            stalled: Mutex::default(),
+            requests: AtomicU64::new(0),
         }
     }
 
@@ -59,7 +69,8 @@ impl Watch {
             0 => Phase::Idle,
             1 => Phase::Head,
             2 => Phase::Busy,
-            _ => Phase::Finishing,
+            3 => Phase::Finishing,
+            _ => Phase::Tunnel,
         }
     }
 
@@ -89,31 +100,34 @@ impl Watch {
         match self.phase() {
             Phase::Idle => self.enter(Phase::Head),
             Phase::Head => {}
-            Phase::Busy | Phase::Finishing => return,
+            Phase::Busy | Phase::Finishing | Phase::Tunnel => return,
         }
         // After an unread body it is unknown where the next request starts.
         if self.line_seen.load(Relaxed) || !self.body_read.load(Relaxed) {
             return;
         }
+        // Empty lines before the request line are skipped (RFC 9112, section 2.2).
+        let blank = bytes
+            .iter()
+            .position(|b| !matches!(b, b'\r' | b'\n'))
+            .unwrap_or(bytes.len());
+        let bytes = &bytes[blank..];
         let end = memchr::memchr(b'\n', bytes);
-        let line = &bytes[..end.unwrap_or(bytes.len())];
-        if memchr::memchr(b'#', line).is_some() {
+        if memchr::memchr(b'#', &bytes[..end.unwrap_or(bytes.len())]).is_some() {
             self.fragment.store(true, Relaxed);
         }
-        // An empty line before the request line is skipped (RFC 9112, section 2.2).
-        let blank = line.iter().all(|b| b.is_ascii_whitespace());
-        match end {
-            Some(end) if blank => self.received(&bytes[end + 1..]),
-            Some(_) => self.line_seen.store(true, Relaxed),
-            None => {}
+        if end.is_some() {
+            self.line_seen.store(true, Relaxed);
         }
     }
 
-    /// A request's head was read.
-    pub(super) fn begin(&self, body_read: bool) {
+    /// A request's head was read. Gives it a number, unique on this connection.
+    pub(super) fn begin(&self, body_read: bool) -> u64 {
+        let number = self.requests.fetch_add(1, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
         self.body_read.store(body_read, Relaxed);
         self.enter(Phase::Busy);
+        number
     }
 
     /// Whether the target of the request that just began had a fragment.
@@ -128,9 +142,44 @@ impl Watch {
 
     /// The answer is complete, or given up.
     pub(super) fn finish(&self) {
-        if self.in_flight.fetch_sub(1, Relaxed) == 1 {
+        if self.in_flight.fetch_sub(1, Relaxed) == 1 && self.phase() != Phase::Tunnel {
             self.enter(Phase::Finishing);
         }
+    }
+
+    /// The answer was 101: from here on nothing on this connection is HTTP.
+    pub(super) fn upgraded(&self) {
+        self.enter(Phase::Tunnel);
+    }
+
+    /// Whether no request has come yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.requests.load(Relaxed) == 0
+    }
+
+    /// An answer handed out a piece; it is stalled until it is asked for the next.
+    pub(super) fn handed_out(&self, answer: u64) {
+        self.stalled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(answer, self.elapsed_ms());
+    }
+
+    /// An answer was asked for its next piece, or is gone.
+    pub(super) fn asked_for(&self, answer: u64) {
+        self.stalled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&answer);
+    }
+
+    fn oldest_stall(&self) -> Option<u64> {
+        self.stalled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .min()
+            .copied()
     }
 
     /// Everything has been written.
@@ -149,11 +198,16 @@ impl Watch {
     /// How long this phase may still go on; `None` is as long as the handler likes.
     pub(super) fn remaining(&self, limits: &Limits) -> Option<Duration> {
         let since = self.since.load(Relaxed);
-        let (since, allowed) = match (self.phase(), self.blocked_since.load(Relaxed)) {
+        let blocked = Some(self.blocked_since.load(Relaxed))
+            .filter(|since| *since > 0)
+            .or_else(|| self.oldest_stall());
+        let (since, allowed) = match (self.phase(), blocked) {
             (Phase::Head, _) => (since, limits.header_timeout),
-            (Phase::Idle | Phase::Finishing, 0) => (since, limits.idle_timeout),
-            (Phase::Busy, 0) => return None,
-            (Phase::Idle | Phase::Finishing | Phase::Busy, blocked) => (blocked, limits.idle_timeout),
+            (Phase::Idle | Phase::Finishing, None) => (since, limits.idle_timeout),
+            (Phase::Busy, None) | (Phase::Tunnel, _) => return None,
+            (Phase::Idle | Phase::Finishing | Phase::Busy, Some(blocked)) => {
+                (blocked, limits.idle_timeout)
+            }
         };
         let over = Duration::from_millis(since) + allowed;
         Some(over.saturating_sub(self.start.elapsed()))
@@ -169,7 +223,7 @@ mod tests {
         for read in reads {
             watch.received(read.as_bytes());
         }
-        watch.begin(true);
+        let _ = watch.begin(true);
         watch.take_fragment()
     }
 
@@ -185,11 +239,49 @@ mod tests {
     fn bytes_of_a_body_are_not_taken_for_a_request_line() {
         let watch = Watch::new();
         watch.received(b"POST / HTTP/1.1\r\n");
-        watch.begin(false);
+        let _ = watch.begin(false);
         watch.received(b"# heading\n");
         watch.finish();
         watch.flushed();
         watch.received(b"# rest of an unread body");
         assert!(!watch.take_fragment());
+    }
+
+    #[test]
+    fn what_a_tunnel_carries_is_no_http() {
+        let watch = Watch::new();
+        watch.received(b"GET / HTTP/1.1\r\n\r\n");
+        let _ = watch.begin(true);
+        watch.upgraded();
+        watch.finish();
+        watch.flushed();
+        watch.received(b"#");
+        assert_eq!(watch.phase(), Phase::Tunnel);
+        assert!(!watch.take_fragment());
+    }
+
+    #[test]
+    fn an_answer_that_nobody_takes_runs_out_of_time() {
+        let watch = Watch::new();
+        let limits = Limits {
+            max_header_bytes: 0,
+            max_headers: 0,
+            header_timeout: Duration::from_secs(1),
+            handshake_timeout: Duration::ZERO,
+            idle_timeout: Duration::from_secs(60),
+            max_connections: 0,
+            max_streams: 0,
+            max_resets: 0,
+        };
+        let _ = watch.begin(true);
+        assert_eq!(watch.remaining(&limits), None);
+        watch.handed_out(1);
+        assert!(
+            watch
+                .remaining(&limits)
+                .is_some_and(|left| left <= Duration::from_secs(60))
+        );
+        watch.asked_for(1);
+        assert_eq!(watch.remaining(&limits), None);
     }
 }

@@ -32,11 +32,24 @@ struct Http1 {
 
 impl<S> Wire<S> {
     pub(super) fn http1(stream: S, prefix: Bytes, watch: Arc<Watch>, malformed: Malformed) -> Self {
-        Self { stream, prefix, watch, http1: Some(Http1 { malformed, instead: Bytes::new() }) }
+        Self {
+            stream,
+            prefix,
+            watch,
+            http1: Some(Http1 {
+                malformed,
+                instead: Bytes::new(),
+            }),
+        }
     }
 
     pub(super) fn http2(stream: S, prefix: Bytes, watch: Arc<Watch>) -> Self {
-        Self { stream, prefix, watch, http1: None }
+        Self {
+            stream,
+            prefix,
+            watch,
+            http1: None,
+        }
     }
 
     pub(super) fn into_stream(self) -> S {
@@ -45,7 +58,11 @@ impl<S> Wire<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         if self.prefix.is_empty() {
             ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
@@ -65,27 +82,41 @@ impl Http1 {
     /// Whether `bytes` are the parser's own answer: nothing else is written while no request is served.
     /// If so, ours takes its place.
     fn replaces(&mut self, watch: &Watch, bytes: &[u8]) -> bool {
-        if matches!(watch.phase(), Phase::Busy | Phase::Finishing) {
+        if !matches!(watch.phase(), Phase::Idle | Phase::Head) {
             return false;
         }
-        let status = bytes.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3)).map(StatusCode::from_bytes);
-        let Some(Ok(status)) = status else { return false };
+        let status = bytes
+            .strip_prefix(b"HTTP/1.1 ")
+            .and_then(|rest| rest.get(..3))
+            .map(StatusCode::from_bytes);
+        let Some(Ok(status)) = status else {
+            return false;
+        };
         let too_long = status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE && !watch.line_seen();
-        self.instead = (self.malformed)(if too_long { StatusCode::URI_TOO_LONG } else { status });
+        self.instead = (self.malformed)(if too_long {
+            StatusCode::URI_TOO_LONG
+        } else {
+            status
+        });
         true
     }
 }
 
 impl<S: AsyncWrite + Unpin> Wire<S> {
     /// Writes, and notes whether the client takes what it asked for.
-    fn progress(&mut self, write: impl FnOnce(&mut S) -> Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn progress(
+        &mut self,
+        write: impl FnOnce(&mut S) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         let written = write(&mut self.stream);
         self.watch.wrote(written.is_ready());
         written
     }
 
     fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(http1) = &mut self.http1 else { return Poll::Ready(Ok(())) };
+        let Some(http1) = &mut self.http1 else {
+            return Poll::Ready(Ok(()));
+        };
         while !http1.instead.is_empty() {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &http1.instead))?;
             if written == 0 {
@@ -98,9 +129,17 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        if this.http1.as_mut().is_some_and(|http1| http1.replaces(&this.watch, bytes)) {
+        if this
+            .http1
+            .as_mut()
+            .is_some_and(|http1| http1.replaces(&this.watch, bytes))
+        {
             return Poll::Ready(Ok(bytes.len()));
         }
         this.progress(|stream| Pin::new(stream).poll_write(cx, bytes))
@@ -113,7 +152,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         let first = slices.first().map_or(&[][..], |slice| &**slice);
-        if this.http1.as_mut().is_some_and(|http1| http1.replaces(&this.watch, first)) {
+        if this
+            .http1
+            .as_mut()
+            .is_some_and(|http1| http1.replaces(&this.watch, first))
+        {
             return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
         }
         this.progress(|stream| Pin::new(stream).poll_write_vectored(cx, slices))

@@ -66,7 +66,10 @@ impl Server {
             let (sender, receiver) = mpsc::unbounded_channel();
             let (done, finished) = oneshot::channel();
             let load = Arc::new(AtomicUsize::new(0));
-            inboxes.push(Inbox { sender, load: Arc::clone(&load) });
+            inboxes.push(Inbox {
+                sender,
+                load: Arc::clone(&load),
+            });
             workers.push(finished);
             let seed = Seed {
                 limits: config.limits,
@@ -76,16 +79,21 @@ impl Server {
                 load,
             };
             let handler = Arc::clone(&handler);
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-                runtime.block_on(work(receiver, seed, |scope| handler(scope)));
-                let _ = done.send(());
-            })?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            std::thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || {
+                    runtime.block_on(work(receiver, seed, |scope| handler(scope)));
+                    let _ = done.send(());
+                })?;
         }
         let places = Arc::new(Semaphore::new(config.limits.max_connections));
         let acceptors = TaskTracker::new();
         for listener in listeners {
-            let accepting = listener.accept_into(inboxes.clone(), Arc::clone(&places), stop.clone());
+            let accepting =
+                listener.accept_into(inboxes.clone(), Arc::clone(&places), stop.clone());
             acceptors.spawn(async move {
                 if let Err(error) = accepting.await {
                     tracing::error!(error = %error, "a listener broke; no more connections are accepted on it");
@@ -118,7 +126,10 @@ async fn work<H: Handler>(
     seed: Seed,
     handler: impl FnOnce(Scope) -> H,
 ) {
-    let scope = Scope { tasks: TaskTracker::new(), stop: seed.stop.clone() };
+    let scope = Scope {
+        tasks: TaskTracker::new(),
+        stop: seed.stop.clone(),
+    };
     let handler = Arc::new(handler(scope.clone()));
     let context = Arc::new(Context {
         limits: seed.limits,
@@ -177,9 +188,21 @@ pub async fn serve_on<H: Handler>(
 ) -> io::Result<()> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let load = Arc::new(AtomicUsize::new(0));
-    let inbox = Inbox { sender, load: Arc::clone(&load) };
+    let inbox = Inbox {
+        sender,
+        load: Arc::clone(&load),
+    };
     let places = Arc::new(Semaphore::new(limits.max_connections));
-    let seed = Seed { limits, certificates: Certificates::none(), metrics, stop: stop.clone(), load };
-    let (accepted, ()) = tokio::join!(listener.accept_into(vec![inbox], places, stop), work(receiver, seed, |_| handler));
+    let seed = Seed {
+        limits,
+        certificates: Certificates::none(),
+        metrics,
+        stop: stop.clone(),
+        load,
+    };
+    let (accepted, ()) = tokio::join!(
+        listener.accept_into(vec![inbox], places, stop),
+        work(receiver, seed, |_| handler)
+    );
     accepted
 }

@@ -68,8 +68,14 @@ pub fn init(config: &Config) -> Result<LogGuard, LogError> {
         filter = filter.add_directive(format!("{ACCESS}=off").parse()?);
     }
     let sink = Sink::start(Box::new(std::io::stdout()))?;
-    let lines = Lines { sink: Arc::clone(&sink), pretty, colour: terminal };
-    Registry::default().with(lines.with_filter(filter)).try_init()?;
+    let lines = Lines {
+        sink: Arc::clone(&sink),
+        pretty,
+        colour: terminal,
+    };
+    Registry::default()
+        .with(lines.with_filter(filter))
+        .try_init()?;
     Ok(LogGuard(sink))
 }
 
@@ -84,6 +90,8 @@ impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         // Access lines are many and may wait a moment; everything else is wanted at once.
         let urgent = event.metadata().target() != ACCESS;
-        line::with_line(event, self.pretty, self.colour, |line| self.sink.write(line, urgent));
+        line::with_line(event, self.pretty, self.colour, |line| {
+            self.sink.write(line, urgent)
+        });
     }
 }

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use http::Method;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
 };
 
 /// 0.5 ms to 30 s: from an answer out of memory to the slowest report.
-const SECONDS: [f64; 15] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+const SECONDS: [f64; 15] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
 
 /// The metrics of one process.
 pub struct Metrics {
@@ -54,17 +56,73 @@ impl Metrics {
         let registry = Registry::new();
         let r = &registry;
         Ok(Self {
-            requests: counters(r, "tollgate_requests_total", "Requests answered.", &["route", "method", "status", "decision"])?,
-            request_seconds: register(r, HistogramVec::new(seconds("tollgate_request_duration_seconds", "From a request's head to the end of its answer."), &["route"])?)?,
-            upstream_seconds: register(r, Histogram::with_opts(seconds("tollgate_upstream_duration_seconds", "From sending a request's head to having the upstream's answer."))?)?,
-            token_verifications: counters(r, "tollgate_token_verifications_total", "Tokens verified anew, by result.", &["result"])?,
-            token_cache_hits: counter(r, "tollgate_token_cache_hits_total", "Tokens found in the verified-token cache.")?,
-            token_cache_misses: counter(r, "tollgate_token_cache_misses_total", "Tokens not found in the verified-token cache.")?,
-            jwks_refreshes: counters(r, "tollgate_jwks_refresh_total", "Fetches of the key set, by result.", &["result"])?,
-            jwks_age_seconds: register(r, Gauge::new("tollgate_jwks_age_seconds", "Age of the key set in force; NaN when there is none.")?)?,
-            config_reloads: counters(r, "tollgate_config_reloads_total", "Reloads of the config file, by result.", &["result"])?,
-            connections: register(r, IntGauge::new("tollgate_connections", "Client connections open now.")?)?,
-            log_lines_dropped: counter(r, "tollgate_log_lines_dropped_total", "Log lines lost because nobody took them in time.")?,
+            requests: counters(
+                r,
+                "tollgate_requests_total",
+                "Requests answered.",
+                &["route", "method", "status", "decision"],
+            )?,
+            request_seconds: register(
+                r,
+                HistogramVec::new(
+                    seconds(
+                        "tollgate_request_duration_seconds",
+                        "From a request's head to the end of its answer.",
+                    ),
+                    &["route"],
+                )?,
+            )?,
+            upstream_seconds: register(
+                r,
+                Histogram::with_opts(seconds(
+                    "tollgate_upstream_duration_seconds",
+                    "From sending a request's head to having the upstream's answer.",
+                ))?,
+            )?,
+            token_verifications: counters(
+                r,
+                "tollgate_token_verifications_total",
+                "Tokens verified anew, by result.",
+                &["result"],
+            )?,
+            token_cache_hits: counter(
+                r,
+                "tollgate_token_cache_hits_total",
+                "Tokens found in the verified-token cache.",
+            )?,
+            token_cache_misses: counter(
+                r,
+                "tollgate_token_cache_misses_total",
+                "Tokens not found in the verified-token cache.",
+            )?,
+            jwks_refreshes: counters(
+                r,
+                "tollgate_jwks_refresh_total",
+                "Fetches of the key set, by result.",
+                &["result"],
+            )?,
+            jwks_age_seconds: register(
+                r,
+                Gauge::new(
+                    "tollgate_jwks_age_seconds",
+                    "Age of the key set in force; NaN when there is none.",
+                )?,
+            )?,
+            config_reloads: counters(
+                r,
+                "tollgate_config_reloads_total",
+                "Reloads of the config file, by result.",
+                &["result"],
+            )?,
+            connections: register(
+                r,
+                IntGauge::new("tollgate_connections", "Client connections open now.")?,
+            )?,
+            log_lines_dropped: counter(
+                r,
+                "tollgate_log_lines_dropped_total",
+                "Log lines lost because nobody took them in time.",
+            )?,
             registry,
         })
     }
@@ -72,8 +130,17 @@ impl Metrics {
     /// Counts a finished request.
     pub fn request(&self, labels: RequestLabels<'_>, duration: Duration) {
         let method = method_label(labels.method);
-        self.requests.with_label_values(&[labels.route, method, labels.status.as_str(), labels.decision]).inc();
-        self.request_seconds.with_label_values(&[labels.route]).observe(duration.as_secs_f64());
+        self.requests
+            .with_label_values(&[
+                labels.route,
+                method,
+                labels.status.as_str(),
+                labels.decision,
+            ])
+            .inc();
+        self.request_seconds
+            .with_label_values(&[labels.route])
+            .observe(duration.as_secs_f64());
     }
 
     /// Counts a token that was verified anew.
@@ -93,29 +160,48 @@ impl Metrics {
 
     /// Sets how many log lines were lost so far.
     pub fn log_lines_dropped(&self, lines: u64) {
-        self.log_lines_dropped.inc_by(lines.saturating_sub(self.log_lines_dropped.get()));
+        self.log_lines_dropped
+            .inc_by(lines.saturating_sub(self.log_lines_dropped.get()));
     }
 
     /// All metrics in the Prometheus text format; `jwks_age` is measured at this moment.
     #[must_use]
     pub fn render(&self, jwks_age: Option<Duration>) -> String {
-        self.jwks_age_seconds.set(jwks_age.map_or(f64::NAN, |age| age.as_secs_f64()));
+        self.jwks_age_seconds
+            .set(jwks_age.map_or(f64::NAN, |age| age.as_secs_f64()));
         // The only error is a metric without a name, which cannot be registered.
-        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .unwrap_or_default()
     }
 }
 
 /// Methods are the client's to choose: only the registered ones get a label of their own.
 fn method_label(method: &Method) -> &str {
-    let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
-    if known.contains(method) { method.as_str() } else { "other" }
+    let known = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::HEAD,
+        Method::OPTIONS,
+    ];
+    if known.contains(method) {
+        method.as_str()
+    } else {
+        "other"
+    }
 }
 
 fn seconds(name: &str, help: &str) -> HistogramOpts {
     HistogramOpts::new(name, help).buckets(SECONDS.to_vec())
 }
 
-fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {
+fn register<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> Result<C, prometheus::Error> {
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }
@@ -124,7 +210,12 @@ fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, pr
     register(registry, IntCounter::new(name, help)?)
 }
 
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, prometheus::Error> {
     register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
 }
 
@@ -136,7 +227,12 @@ mod tests {
     fn metrics_have_their_names_and_labels() {
         let metrics = Metrics::new().unwrap();
         let method = Method::from_bytes(b"BREW").unwrap();
-        let labels = RequestLabels { route: "/a/{id}", method: &method, status: http::StatusCode::OK, decision: "permit" };
+        let labels = RequestLabels {
+            route: "/a/{id}",
+            method: &method,
+            status: http::StatusCode::OK,
+            decision: "permit",
+        };
         metrics.request(labels, Duration::from_millis(3));
         metrics.token_verification("ok");
         metrics.jwks_refresh("error");
@@ -155,7 +251,10 @@ mod tests {
             "tollgate_jwks_age_seconds 5",
             r#"tollgate_config_reloads_total{result="ok"} 1"#,
         ] {
-            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+            assert!(
+                text.lines().any(|l| l == line),
+                "{line} is missing in\n{text}"
+            );
         }
     }
 }

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::{
-    Span, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer as _,
-    TracerProvider as _,
+    Span, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
+    Tracer as _, TracerProvider as _,
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{WithExportConfig, WithHttpConfig};
@@ -37,18 +37,28 @@ impl Tracer {
     ///
     /// When the endpoint is no URL.
     pub fn new(config: &Otlp) -> Result<Self, opentelemetry_otlp::ExporterBuildError> {
-        let headers: HashMap<String, String> =
-            config.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();
+        let headers: HashMap<String, String> = config
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.expose().to_owned()))
+            .collect();
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
-            .with_endpoint(format!("{}/v1/traces", config.endpoint.trim_end_matches('/')))
+            .with_endpoint(format!(
+                "{}/v1/traces",
+                config.endpoint.trim_end_matches('/')
+            ))
             .with_headers(headers)
             .build()?;
         let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.sample)));
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
             .with_sampler(sampler)
-            .with_resource(Resource::builder().with_service_name(config.service_name.clone()).build())
+            .with_resource(
+                Resource::builder()
+                    .with_service_name(config.service_name.clone())
+                    .build(),
+            )
             .build();
         let tracer = provider.tracer("tollgate");
         Ok(Self { provider, tracer })
@@ -58,8 +68,13 @@ impl Tracer {
     #[must_use]
     pub fn start(&self, headers: &HeaderMap) -> RequestSpan {
         let parent = headers.get(TRACEPARENT).and_then(parse_traceparent);
-        let context = parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent));
-        let builder = self.tracer.span_builder(Cow::Borrowed("request")).with_kind(SpanKind::Server);
+        let context = parent.map_or_else(Context::new, |parent| {
+            Context::new().with_remote_span_context(parent)
+        });
+        let builder = self
+            .tracer
+            .span_builder(Cow::Borrowed("request"))
+            .with_kind(SpanKind::Server);
         RequestSpan(self.tracer.build_with_context(builder, &context))
     }
 
@@ -76,17 +91,26 @@ impl RequestSpan {
     #[must_use]
     pub fn traceparent(&self) -> Option<HeaderValue> {
         let context = self.0.span_context();
-        let text =
-            format!("00-{}-{}-{:02x}", context.trace_id(), context.span_id(), context.trace_flags().to_u8() & 1);
+        let text = format!(
+            "00-{}-{}-{:02x}",
+            context.trace_id(),
+            context.span_id(),
+            context.trace_flags().to_u8() & 1
+        );
         HeaderValue::try_from(text).ok()
     }
 
     /// Ends the span. `attributes` follow OpenTelemetry's semantic conventions for HTTP servers.
     pub fn finish(mut self, method: &str, route: &str, status: u16) {
         self.0.update_name(format!("{method} {route}"));
-        self.0.set_attribute(KeyValue::new("http.request.method", method.to_owned()));
-        self.0.set_attribute(KeyValue::new("http.route", route.to_owned()));
-        self.0.set_attribute(KeyValue::new("http.response.status_code", i64::from(status)));
+        self.0
+            .set_attribute(KeyValue::new("http.request.method", method.to_owned()));
+        self.0
+            .set_attribute(KeyValue::new("http.route", route.to_owned()));
+        self.0.set_attribute(KeyValue::new(
+            "http.response.status_code",
+            i64::from(status),
+        ));
         if status >= 500 {
             self.0.set_status(Status::error(""));
         }
@@ -97,11 +121,16 @@ impl RequestSpan {
 /// Reads version 00 of `traceparent`; a later version is read as far as version 00 goes.
 fn parse_traceparent(value: &HeaderValue) -> Option<SpanContext> {
     let mut parts = value.to_str().ok()?.split('-');
-    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (version, trace, span, flags) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let lower_hex = |text: &str, length: usize| {
-        text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        text.len() == length
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
-    let formed = lower_hex(version, 2) && lower_hex(trace, 32) && lower_hex(span, 16) && lower_hex(flags, 2);
+    let formed =
+        lower_hex(version, 2) && lower_hex(trace, 32) && lower_hex(span, 16) && lower_hex(flags, 2);
     if !formed || version == "ff" || (version == "00" && parts.next().is_some()) {
         return None;
     }
@@ -125,7 +154,9 @@ mod tests {
         let read = |text: &'static str| parse_traceparent(&HeaderValue::from_static(text));
         let good = read("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").unwrap();
         assert!(good.is_sampled() && good.is_remote());
-        assert!(read("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-is-new").is_some());
+        assert!(
+            read("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-is-new").is_some()
+        );
         for text in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",

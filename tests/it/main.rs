@@ -8,8 +8,8 @@
 mod support;
 
 mod bodies;
-mod config;
 mod claims;
+mod config;
 mod cors;
 mod errors;
 mod frames;

@@ -46,7 +46,10 @@ impl Fetcher {
             .redirect(reqwest::redirect::Policy::none())
             .pool_idle_timeout(Duration::from_secs(1))
             .build()?;
-        Ok(Self { client, url: config.url.clone() })
+        Ok(Self {
+            client,
+            url: config.url.clone(),
+        })
     }
 
     /// Fetches the set; keys that `previous` has too keep their identity.

@@ -43,14 +43,19 @@ pub(super) enum KeyError {
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id && self.algorithms == other.algorithms && self.material == other.material
+        self.id == other.id
+            && self.algorithms == other.algorithms
+            && self.material == other.material
     }
 }
 
 impl Key {
     pub(super) fn parse(value: &Value) -> Result<Self, KeyError> {
         let members = value.as_object().ok_or(KeyError::NotAnObject)?;
-        let id = text(members, "kid").filter(|id| !id.is_empty()).ok_or(KeyError::NoId)?.to_owned();
+        let id = text(members, "kid")
+            .filter(|id| !id.is_empty())
+            .ok_or(KeyError::NoId)?
+            .to_owned();
         if !is_for_signatures(members) {
             return Err(KeyError::NotForSignatures);
         }
@@ -64,11 +69,24 @@ impl Key {
         let algorithms = match members.get("alg") {
             None => possible,
             Some(alg) => {
-                let alg: Algorithm = alg.as_str().and_then(|a| a.parse().ok()).ok_or(KeyError::Unsupported)?;
-                vec![possible.into_iter().find(|p| *p == alg).ok_or(KeyError::Mismatch)?]
+                let alg: Algorithm = alg
+                    .as_str()
+                    .and_then(|a| a.parse().ok())
+                    .ok_or(KeyError::Unsupported)?;
+                vec![
+                    possible
+                        .into_iter()
+                        .find(|p| *p == alg)
+                        .ok_or(KeyError::Mismatch)?,
+                ]
             }
         };
-        Ok(Self { id, algorithms, decoding, material })
+        Ok(Self {
+            id,
+            algorithms,
+            decoding,
+            material,
+        })
     }
 }
 
@@ -78,13 +96,26 @@ fn rsa(members: &Map<String, Value>) -> Result<Parsed, KeyError> {
     let (n, n_bytes) = number(members, "n")?;
     let (e, e_bytes) = number(members, "e")?;
     let bits = n_bytes.iter().skip_while(|b| **b == 0).count() * 8
-        - n_bytes.iter().find(|b| **b != 0).map_or(0, |b| b.leading_zeros() as usize);
+        - n_bytes
+            .iter()
+            .find(|b| **b != 0)
+            .map_or(0, |b| b.leading_zeros() as usize);
     if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
         return Err(KeyError::Size);
     }
-    let algorithms =
-        vec![Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512];
-    Ok((algorithms, DecodingKey::from_rsa_raw_components(&n_bytes, &e_bytes), [n.to_owned(), e.to_owned()]))
+    let algorithms = vec![
+        Algorithm::RS256,
+        Algorithm::RS384,
+        Algorithm::RS512,
+        Algorithm::PS256,
+        Algorithm::PS384,
+        Algorithm::PS512,
+    ];
+    Ok((
+        algorithms,
+        DecodingKey::from_rsa_raw_components(&n_bytes, &e_bytes),
+        [n.to_owned(), e.to_owned()],
+    ))
 }
 
 fn elliptic(members: &Map<String, Value>) -> Result<Parsed, KeyError> {
@@ -111,13 +142,20 @@ fn edwards(members: &Map<String, Value>) -> Result<Parsed, KeyError> {
         return Err(KeyError::Malformed);
     }
     let decoding = DecodingKey::from_ed_components(x).map_err(|_| KeyError::Malformed)?;
-    Ok((vec![Algorithm::EdDSA], decoding, [x.to_owned(), String::new()]))
+    Ok((
+        vec![Algorithm::EdDSA],
+        decoding,
+        [x.to_owned(), String::new()],
+    ))
 }
 
 /// RFC 7517, sections 4.2 and 4.3.
 fn is_for_signatures(members: &Map<String, Value>) -> bool {
     let used = members.get("use").is_none_or(|u| u.as_str() == Some("sig"));
-    let verifies = |ops: &Value| ops.as_array().is_some_and(|list| list.iter().any(|op| op.as_str() == Some("verify")));
+    let verifies = |ops: &Value| {
+        ops.as_array()
+            .is_some_and(|list| list.iter().any(|op| op.as_str() == Some("verify")))
+    };
     used && members.get("key_ops").is_none_or(verifies)
 }
 
@@ -127,8 +165,14 @@ fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 
 fn number<'a>(members: &'a Map<String, Value>, name: &str) -> Result<(&'a str, Vec<u8>), KeyError> {
     let text = text(members, name).ok_or(KeyError::Malformed)?;
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyError::Malformed)?;
-    if bytes.is_empty() { Err(KeyError::Malformed) } else { Ok((text, bytes)) }
+    let bytes = URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| KeyError::Malformed)?;
+    if bytes.is_empty() {
+        Err(KeyError::Malformed)
+    } else {
+        Ok((text, bytes))
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +197,11 @@ mod tests {
         assert!(Key::parse(&rsa_json(2048)).is_ok());
         assert!(Key::parse(&rsa_json(4096)).is_ok());
         for bits in [512, 1024, 2040, 16_384] {
-            assert_eq!(Key::parse(&rsa_json(bits)).err(), Some(KeyError::Size), "{bits}");
+            assert_eq!(
+                Key::parse(&rsa_json(bits)).err(),
+                Some(KeyError::Size),
+                "{bits}"
+            );
         }
         let mut short = vec![0xff; 256];
         short[0] = 0x7f;
@@ -164,19 +212,43 @@ mod tests {
     #[test]
     fn a_key_is_bound_to_its_type_and_alg() {
         let any = Key::parse(&rsa_json(2048)).unwrap();
-        assert!(any.algorithms.contains(&Algorithm::PS256) && !any.algorithms.contains(&Algorithm::HS256));
+        assert!(
+            any.algorithms.contains(&Algorithm::PS256)
+                && !any.algorithms.contains(&Algorithm::HS256)
+        );
         let one = Key::parse(&with(rsa_json(2048), "alg", json!("RS256"))).unwrap();
         assert_eq!(one.algorithms, [Algorithm::RS256]);
-        assert_eq!(Key::parse(&with(rsa_json(2048), "alg", json!("ES256"))).err(), Some(KeyError::Mismatch));
-        assert_eq!(Key::parse(&with(rsa_json(2048), "alg", json!("HS256"))).err(), Some(KeyError::Mismatch));
-        assert_eq!(Key::parse(&with(rsa_json(2048), "alg", json!("RSA-OAEP"))).err(), Some(KeyError::Unsupported));
-        assert_eq!(Key::parse(&json!({"kty": "oct", "kid": "k", "k": "AQAB"})).err(), Some(KeyError::Unsupported));
+        assert_eq!(
+            Key::parse(&with(rsa_json(2048), "alg", json!("ES256"))).err(),
+            Some(KeyError::Mismatch)
+        );
+        assert_eq!(
+            Key::parse(&with(rsa_json(2048), "alg", json!("HS256"))).err(),
+            Some(KeyError::Mismatch)
+        );
+        assert_eq!(
+            Key::parse(&with(rsa_json(2048), "alg", json!("RSA-OAEP"))).err(),
+            Some(KeyError::Unsupported)
+        );
+        assert_eq!(
+            Key::parse(&json!({"kty": "oct", "kid": "k", "k": "AQAB"})).err(),
+            Some(KeyError::Unsupported)
+        );
     }
 
     #[test]
     fn a_key_must_be_for_signatures() {
-        for (name, member) in [("use", json!("enc")), ("use", json!(1)), ("key_ops", json!(["sign"])), ("key_ops", json!("verify"))] {
-            assert_eq!(Key::parse(&with(rsa_json(2048), name, member)).err(), Some(KeyError::NotForSignatures), "{name}");
+        for (name, member) in [
+            ("use", json!("enc")),
+            ("use", json!(1)),
+            ("key_ops", json!(["sign"])),
+            ("key_ops", json!("verify")),
+        ] {
+            assert_eq!(
+                Key::parse(&with(rsa_json(2048), name, member)).err(),
+                Some(KeyError::NotForSignatures),
+                "{name}"
+            );
         }
         assert!(Key::parse(&with(rsa_json(2048), "use", json!("sig"))).is_ok());
         assert!(Key::parse(&with(rsa_json(2048), "key_ops", json!(["verify"]))).is_ok());

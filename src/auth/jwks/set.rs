@@ -43,7 +43,11 @@ impl KeySet {
                 Ok(key) if keys.iter().any(|k| k.id == key.id) => {
                     tracing::warn!(key.id = %key.id, "JWKS: a second key with the same id is skipped");
                 }
-                Ok(key) => keys.push(previous.and_then(|set| set.same(&key)).unwrap_or_else(|| Arc::new(key))),
+                Ok(key) => keys.push(
+                    previous
+                        .and_then(|set| set.same(&key))
+                        .unwrap_or_else(|| Arc::new(key)),
+                ),
                 Err(error) => {
                     let id = value.get("kid").and_then(Value::as_str);
                     tracing::warn!(key.id = id, error = %error, "JWKS: a key is skipped");
@@ -53,7 +57,10 @@ impl KeySet {
         if keys.is_empty() {
             return Err(SetError::NoUsableKey);
         }
-        Ok(Self { keys, fetched_at: Instant::now() })
+        Ok(Self {
+            keys,
+            fetched_at: Instant::now(),
+        })
     }
 
     /// The key with this id.
@@ -106,7 +113,10 @@ mod tests {
     fn a_body_without_a_usable_key_is_no_key_set() {
         assert!(matches!(parse(&json!([])), Err(SetError::NoUsableKey)));
         assert!(matches!(parse(&json!({})), Err(SetError::Json(_))));
-        assert!(matches!(KeySet::parse(b"<html>", None), Err(SetError::Json(_))));
+        assert!(matches!(
+            KeySet::parse(b"<html>", None),
+            Err(SetError::Json(_))
+        ));
     }
 
     #[test]

@@ -34,7 +34,10 @@ pub(super) enum Ask {
 
 impl UnknownIds {
     pub(super) fn new(cooldown: Duration) -> Self {
-        Self { cooldown, state: Mutex::default() }
+        Self {
+            cooldown,
+            state: Mutex::default(),
+        }
     }
 
     /// What to do about `key_id`, when `started` fetches have started so far.
@@ -47,7 +50,11 @@ impl UnknownIds {
             Some((_, target)) if started < target => Ask::Join(target),
             Some((at, target)) if now.duration_since(at) < self.cooldown => {
                 // It may have started without having finished: waiting for it costs the issuer nothing.
-                if started == target { Ask::Join(target) } else { Ask::No }
+                if started == target {
+                    Ask::Join(target)
+                } else {
+                    Ask::No
+                }
             }
             Some(_) | None => {
                 let target = started + 1;
@@ -68,7 +75,11 @@ impl UnknownIds {
 
     /// Forgets the ids; a key may have been published since.
     pub(super) fn forget(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).not_found.clear();
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .not_found
+            .clear();
     }
 }
 
@@ -85,9 +96,15 @@ mod tests {
         ids.remember("a");
         assert_eq!(ids.ask("a", start + Duration::from_secs(99), 3), Ask::No);
         assert_eq!(ids.ask("c", start + Duration::from_secs(29), 3), Ask::No);
-        assert_eq!(ids.ask("d", start + Duration::from_secs(30), 3), Ask::Fetch(4));
+        assert_eq!(
+            ids.ask("d", start + Duration::from_secs(30), 3),
+            Ask::Fetch(4)
+        );
         ids.forget();
-        assert_eq!(ids.ask("a", start + Duration::from_secs(99), 4), Ask::Fetch(5));
+        assert_eq!(
+            ids.ask("a", start + Duration::from_secs(99), 4),
+            Ask::Fetch(5)
+        );
     }
 
     #[test]
@@ -97,6 +114,9 @@ mod tests {
             ids.remember(&n.to_string());
         }
         assert!(ids.state.lock().unwrap().not_found.len() <= MAX_IDS);
-        assert_eq!(ids.ask(&"x".repeat(MAX_LENGTH + 1), Instant::now(), 0), Ask::No);
+        assert_eq!(
+            ids.ask(&"x".repeat(MAX_LENGTH + 1), Instant::now(), 0),
+            Ask::No
+        );
     }
 }

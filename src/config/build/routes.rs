@@ -1,6 +1,5 @@
 //! `default`, `routes` and `tests`.
 
-use crate::gate;
 use crate::config::raw::Document;
 use crate::config::raw::routes::{DefaultAccess, Route as RawRoute};
 use crate::config::read::{At, Field, OneOrMany};
@@ -8,6 +7,7 @@ use crate::config::report::{Mistake, Mistakes};
 use crate::config::test_case::TestCase;
 use crate::config::tree::Place;
 use crate::config::values::Permission;
+use crate::gate;
 use crate::policy::{Fallback, Methods, Requirement, Route, Table};
 
 /// The table, and the line of each of its routes.

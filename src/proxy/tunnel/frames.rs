@@ -3,6 +3,9 @@
 /// A close frame from a server: 1001, going away (RFC 6455, section 7.4.1).
 pub(super) const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xe9];
 
+/// The same with 1008, policy violation: the token that opened the tunnel has expired.
+pub(super) const POLICY_VIOLATION: [u8; 4] = [0x88, 0x02, 0x03, 0xf0];
+
 /// Follows a stream of frames without keeping them.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
@@ -22,7 +25,9 @@ impl Frames {
     pub(super) fn advance(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.payload > 0 {
-                let skipped = bytes.len().min(usize::try_from(self.payload).unwrap_or(usize::MAX));
+                let skipped = bytes
+                    .len()
+                    .min(usize::try_from(self.payload).unwrap_or(usize::MAX));
                 self.payload -= skipped as u64;
                 bytes = &bytes[skipped..];
                 continue;
@@ -39,7 +44,9 @@ impl Frames {
 
 /// The length of a frame's payload, once its header is complete.
 fn payload_length(header: &[u8]) -> Option<u64> {
-    let [_, second, rest @ ..] = header else { return None };
+    let [_, second, rest @ ..] = header else {
+        return None;
+    };
     let mask = if second & 0x80 == 0 { 0 } else { 4 };
     let extended = match second & 0x7f {
         126 => 2,
@@ -50,7 +57,13 @@ fn payload_length(header: &[u8]) -> Option<u64> {
         return None;
     }
     let short = u64::from(second & 0x7f);
-    Some(if extended == 0 { short } else { rest[..extended].iter().fold(0, |length, b| length << 8 | u64::from(*b)) })
+    Some(if extended == 0 {
+        short
+    } else {
+        rest[..extended]
+            .iter()
+            .fold(0, |length, b| length << 8 | u64::from(*b))
+    })
 }
 
 #[cfg(test)]

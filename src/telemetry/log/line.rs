@@ -19,10 +19,16 @@ thread_local! {
 pub(super) fn with_line(event: &Event<'_>, pretty: bool, colour: bool, write: impl FnOnce(&str)) {
     LINE.with(|line| {
         // An event inside the formatting of another would be a value's `Debug` that logs: it is left out.
-        let Ok(mut line) = line.try_borrow_mut() else { return };
+        let Ok(mut line) = line.try_borrow_mut() else {
+            return;
+        };
         line.clear();
         // Writing to a text cannot fail.
-        let _ = if pretty { pretty_line(&mut line, event, colour) } else { json_line(&mut line, event) };
+        let _ = if pretty {
+            pretty_line(&mut line, event, colour)
+        } else {
+            json_line(&mut line, event)
+        };
         line.push('\n');
         write(&line);
     });
@@ -32,7 +38,12 @@ fn json_line(line: &mut String, event: &Event<'_>) -> fmt::Result {
     line.push_str("{\"timestamp\":\"");
     push_timestamp(line)?;
     let metadata = event.metadata();
-    write!(line, "\",\"level\":\"{}\",\"target\":\"{}\"", metadata.level(), metadata.target())?;
+    write!(
+        line,
+        "\",\"level\":\"{}\",\"target\":\"{}\"",
+        metadata.level(),
+        metadata.target()
+    )?;
     event.record(&mut JsonFields(line));
     line.push('}');
     Ok(())
@@ -47,7 +58,11 @@ fn pretty_line(line: &mut String, event: &Event<'_>, colour: bool) -> fmt::Resul
         Level::INFO => "32",
         _ => "2",
     };
-    if colour { write!(line, " \u{1b}[{code}m{level:>5}\u{1b}[0m")? } else { write!(line, " {level:>5}")? }
+    if colour {
+        write!(line, " \u{1b}[{code}m{level:>5}\u{1b}[0m")?
+    } else {
+        write!(line, " {level:>5}")?
+    }
     event.record(&mut PrettyFields { line, colour });
     Ok(())
 }
@@ -124,7 +139,10 @@ struct Escaped<'a>(&'a mut String);
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some(at) = rest.bytes().position(|b| b < 0x20 || b == b'"' || b == b'\\' || b == 0x7f) {
+        while let Some(at) = rest
+            .bytes()
+            .position(|b| b < 0x20 || b == b'"' || b == b'\\' || b == 0x7f)
+        {
             self.0.push_str(&rest[..at]);
             match rest.as_bytes()[at] {
                 b'"' => self.0.push_str("\\\""),
@@ -178,7 +196,9 @@ mod tests {
 
     impl<S: tracing::Subscriber> Layer<S> for Capture {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            with_line(event, self.1, false, |line| self.0.lock().unwrap().push_str(line));
+            with_line(event, self.1, false, |line| {
+                self.0.lock().unwrap().push_str(line)
+            });
         }
     }
 
@@ -193,12 +213,22 @@ mod tests {
     #[test]
     fn a_json_line_is_one_object_with_its_fields() {
         let line = logged(false, || {
-            tracing::info!(request.id = "r1", status = 200_u16, ratio = 0.5, ok = true, gone = None::<&str>, "hello \"you\"");
+            tracing::info!(
+                request.id = "r1",
+                status = 200_u16,
+                ratio = 0.5,
+                ok = true,
+                gone = None::<&str>,
+                "hello \"you\""
+            );
         });
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["message"], "hello \"you\"");
         assert_eq!(value["level"], "INFO");
-        assert_eq!((&value["request.id"], &value["status"], &value["ratio"]), (&"r1".into(), &200.into(), &0.5.into()));
+        assert_eq!(
+            (&value["request.id"], &value["status"], &value["ratio"]),
+            (&"r1".into(), &200.into(), &0.5.into())
+        );
         assert!(value.get("gone").is_none());
         assert!(value["timestamp"].as_str().unwrap().ends_with('Z'));
     }
@@ -217,5 +247,20 @@ mod tests {
             let value: serde_json::Value = serde_json::from_str(&line).unwrap();
             prop_assert_eq!(value["value"].as_str(), Some(text.as_str()));
         }
+    }
+
+    #[test]
+    fn no_line_passes_eight_bit_control_characters_on() {
+        for pretty in [false, true] {
+            let line = logged(pretty, || tracing::warn!(path = "/\u{9b}31m\u{80}é\u{9f}\u{a0}", "careful \u{85}"));
+            assert!(line.contains("/\\u009b31m\\u0080é\\u009f\u{a0}"), "{line}");
+            assert!(line.contains("careful \\u0085"), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_pretty_message_keeps_its_quotes_and_a_field_does_not() {
+        let line = logged(true, || tracing::warn!(said = "\"no\"", "\"yes\""));
+        assert!(line.ends_with(" WARN \"yes\" said=\\\"no\\\"\n"), "{line}");
     }
 }

@@ -37,7 +37,9 @@ impl Sink {
             thread: Mutex::default(),
         });
         let writer = Arc::clone(&sink);
-        let thread = std::thread::Builder::new().name("log".into()).spawn(move || writer.empty_into(out))?;
+        let thread = std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || writer.empty_into(out))?;
         *sink.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(sink)
     }
@@ -66,7 +68,11 @@ impl Sink {
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.wake.notify_one();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread {
             // It can only have panicked inside `write`, and then there is nowhere to tell.
             let _ = thread.join();
@@ -99,9 +105,16 @@ impl Sink {
         while !state.urgent && !state.closed {
             let waiting = state.held.is_empty();
             if waiting {
-                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .wake
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
             } else {
-                state = self.wake.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+                state = self
+                    .wake
+                    .wait_timeout(state, PATIENCE)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
                 break;
             }
         }
