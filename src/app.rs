@@ -100,40 +100,26 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::new()?);
         let background = TaskTracker::new();
-        let keys = start_keys(&config, &metrics, &background, &stop)?;
+        let admin_stop = Stop::new();
+        // To the end of the drain: a request in flight may still name a key that has to be fetched.
+        let keys = start_keys(&config, &metrics, &background, &admin_stop)?;
         let verifier = keys.as_ref().zip(config.auth.clone()).map(|(keys, auth)| {
-            Verifier::new(
-                auth,
-                Arc::clone(keys),
-                Arc::clone(&clock),
-                Arc::clone(&metrics),
-            )
+            let keys = Arc::clone(keys);
+            Verifier::new(auth, keys, Arc::clone(&clock), Arc::clone(&metrics))
         });
-        let tracer = outlets.tracer;
-        let gate = gate::Shared::new(
+        let shared = Arc::new(gate::Shared::new(
             config.gate.clone(),
             verifier,
             Arc::clone(&clock),
             Arc::clone(&metrics),
-            tracer,
-        );
-        let shared = Arc::new(gate);
+            outlets.tracer,
+        ));
         let certificates = Certificates::none();
         if let Some(files) = &config.server.tls {
             certificates.load(files)?;
         }
         let upstream = proxy::Shared::new(config.proxy.clone(), Arc::clone(&clock))?;
-        let listeners = config
-            .server
-            .listeners
-            .iter()
-            .map(|l| server::bind(*l))
-            .collect::<Result<Vec<_>, _>>()?;
-        let listening = listeners
-            .iter()
-            .map(server::Listener::address)
-            .collect::<io::Result<Vec<_>>>()?;
-        let admin_stop = Stop::new();
+        let (listeners, listening) = bind_all(&config.server)?;
         let page = Admin {
             keys,
             metrics: Arc::clone(&metrics),
@@ -149,26 +135,18 @@ impl App {
                 Upstream::new(Arc::clone(&upstream), scope.tasks, scope.stop),
             )
         };
-        let server = Server::start(
-            &config.server,
-            listeners,
-            &certificates,
-            &metrics,
-            &stop,
-            make,
-        )?;
-        let drain_timeout = config.server.drain_timeout;
-        let file = config.file.clone();
+        let settings = &config.server;
+        let server = Server::start(settings, listeners, &certificates, &metrics, &stop, make)?;
         let app = Self {
             listening,
             admin,
-            file,
+            drain_timeout: config.server.drain_timeout,
+            file: config.file.clone(),
             config,
             server,
             shared,
             certificates,
             metrics,
-            drain_timeout,
             stop,
             admin_stop,
             background,
@@ -225,6 +203,17 @@ impl App {
             Ending::Drained
         }
     }
+}
+
+/// The public listeners and where they are.
+fn bind_all(
+    config: &server::Config,
+) -> Result<(Vec<server::Listener>, Vec<SocketAddr>), StartupError> {
+    let bound = config.listeners.iter().map(|listen| server::bind(*listen));
+    let listeners = bound.collect::<Result<Vec<_>, _>>()?;
+    let addresses = listeners.iter().map(server::Listener::address);
+    let listening = addresses.collect::<io::Result<_>>()?;
+    Ok((listeners, listening))
 }
 
 /// Starts the task that keeps the keys fresh.

@@ -81,7 +81,8 @@ impl Shared {
 
     /// Puts new rules in force for requests that come from now on.
     pub fn reload(&self, config: Config) {
-        self.rules.store(Arc::new(Rules::new(config)));
+        let limits = self.rules.load().limits.renewed(&config.rate_limits);
+        self.rules.store(Arc::new(Rules { config, limits }));
     }
 
     /// Whether tokens can be verified.
@@ -111,7 +112,7 @@ impl Gate {
         &self,
         rules: &Rules,
         record: &mut Record,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
     ) -> Result<Answer, Refusal> {
         let config = &rules.config;
         let target = Target::read(&request)?;
@@ -191,7 +192,7 @@ impl Gate {
         config: &Config,
         record: &mut Record,
         permit: Permit,
-        mut request: Request<RequestBody>,
+        mut request: Box<Request<RequestBody>>,
         uri: http::Uri,
     ) -> Result<Response<proxy::Body<RequestBody>>, Refusal> {
         if !request.body_mut().limit(config.max_body) {
@@ -227,15 +228,13 @@ impl Gate {
 impl Handler for Gate {
     type Body = Body;
 
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "the trait asks for a future that is Send"
-    )]
     fn handle(
         self: Arc<Self>,
         peer: Arc<Peer>,
         request: Request<RequestBody>,
     ) -> impl Future<Output = Response<Body>> + Send + 'static {
+        // Boxed, because it passes through many hands: each would keep room for it in the request's future.
+        let request = Box::new(request);
         async move {
             let rules = self.shared.rules.load_full();
             let mut record = Record::start(&self.shared, &rules.config, peer, &request);

@@ -66,7 +66,7 @@ pub struct Shared {
 /// A request that was decided on, on its way out.
 pub struct Outgoing<B> {
     /// The request; its target is in origin form and normal.
-    pub request: Request<B>,
+    pub request: Box<Request<B>>,
     /// Where it came from.
     pub addressing: Addressing,
     /// When a tunnel or an event stream must end, because the token that opened it does.
@@ -169,11 +169,11 @@ impl<B: RequestBody> Upstream<B> {
     /// HTTP/1.1 over a pooled connection, or a new one.
     async fn exchange(
         &self,
-        request: Request<B>,
+        request: Box<Request<B>>,
     ) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
         let config = &self.shared.config;
-        let mut spare = Spare::of(&request);
-        let (mut request, progress) = upload::wrap(request);
+        let mut spare = Spare::of(&*request);
+        let (mut request, progress) = upload::wrap(*request);
         loop {
             let link = match self.pool.take() {
                 Some(link) => link,
@@ -204,23 +204,22 @@ impl<B: RequestBody> Upstream<B> {
     /// A new connection; where there is no room for one, unused ones are closed to make some.
     async fn open_link(&self) -> Result<Box<Link<B>>, ProxyError<B::Error>> {
         let connector = &self.shared.connector;
-        let place = match connector.free_place() {
-            Some(place) => place,
-            None => {
-                self.pool.clear();
-                connector.place().await.ok_or(ProxyError::Busy)?
-            }
+        let place = if let Some(place) = connector.free_place() {
+            place
+        } else {
+            self.pool.clear();
+            connector.place().await.ok_or(ProxyError::Busy)?
         };
         Ok(Link::open(connector.connect(Protocol::Http1).await?, place).await?)
     }
 
     async fn multiplex(
         &self,
-        request: Request<B>,
+        request: Box<Request<B>>,
     ) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
         let config = &self.shared.config;
-        let mut spare = Spare::of(&request);
-        let (mut request, progress) = upload::wrap(request);
+        let mut spare = Spare::of(&*request);
+        let (mut request, progress) = upload::wrap(*request);
         loop {
             headers::for_http2(&mut request, &config.scheme);
             let (mut sender, reused) = self.http2.sender(&self.tasks).await?;
@@ -248,7 +247,7 @@ impl<B: RequestBody> Upstream<B> {
     ) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
         let config = &self.shared.config;
         let mut link = self.open_link().await?;
-        let (request, progress) = upload::wrap(outgoing.request);
+        let (request, progress) = upload::wrap(*outgoing.request);
         let (answer, place) = link.detach(request, &self.tasks);
         let mut response = upload::wait(answer, &progress, config.response_timeout)
             .await
@@ -273,7 +272,7 @@ impl<B: RequestBody> Upstream<B> {
 
 /// What is kept of a request so that it can be sent again: safe and idempotent (RFC 9110, section 9.2), no body.
 struct Spare {
-    head: Request<()>,
+    head: Box<Request<()>>,
 }
 
 impl Spare {
@@ -285,11 +284,13 @@ impl Spare {
         *head.method_mut() = request.method().clone();
         *head.uri_mut() = request.uri().clone();
         *head.headers_mut() = request.headers().clone();
-        Some(Self { head })
+        Some(Self {
+            head: Box::new(head),
+        })
     }
 
     fn request<B: RequestBody>(self) -> Request<Upload<B>> {
-        self.head.map(|()| Upload::empty())
+        (*self.head).map(|()| Upload::empty())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::App;
 use crate::config::{self, Config, Stamp, watched_files};
 use crate::gate;
-use crate::server::Certificates;
+use crate::server::{self, Certificates};
 use crate::telemetry::Metrics;
 
 /// How often the files are looked at. Asking the file system notices every kind of change, a `ConfigMap`'s
@@ -80,7 +80,7 @@ impl Reloader {
         }
         self.certificates.replace_with(&certificates);
         self.shared.reload(config.gate.clone());
-        for section in self.sections_that_need_a_restart(&config) {
+        for section in sections_that_need_a_restart(&self.running, &config) {
             tracing::warn!(
                 section,
                 "a change in this section takes effect at the next start"
@@ -91,28 +91,62 @@ impl Reloader {
         self.running = config;
         Ok(())
     }
+}
 
-    fn sections_that_need_a_restart(&self, new: &Config) -> Vec<&'static str> {
-        let old = &self.running;
-        // Secrets print as one word each, so a changed secret alone is not told: it cannot be, without keeping it.
-        let differs =
-            |a: &dyn std::fmt::Debug, b: &dyn std::fmt::Debug| format!("{a:?}") != format!("{b:?}");
-        let listeners = |config: &Config| {
-            (
-                config.server.listeners.clone(),
-                config.server.limits,
-                config.server.workers,
-            )
-        };
-        [
-            ("server", differs(&listeners(old), &listeners(new))),
-            ("admin", differs(&old.admin, &new.admin)),
-            ("upstream", differs(&old.proxy, &new.proxy)),
-            ("auth0", differs(&old.auth, &new.auth)),
-            ("log or telemetry", differs(&old.telemetry, &new.telemetry)),
-        ]
-        .into_iter()
-        .filter_map(|(name, changed)| changed.then_some(name))
-        .collect()
+fn sections_that_need_a_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    // Secrets print as one word each, so a changed secret alone is not told: it cannot be, without keeping it.
+    let differs =
+        |a: &dyn std::fmt::Debug, b: &dyn std::fmt::Debug| format!("{a:?}") != format!("{b:?}");
+    // Certificates are read again, the rest of the section is not.
+    let server = |config: &Config| server::Config {
+        tls: None,
+        ..config.server.clone()
+    };
+    [
+        ("server", server(old) != server(new)),
+        ("admin", old.admin != new.admin),
+        ("upstream", differs(&old.proxy, &new.proxy)),
+        ("auth0", differs(&old.auth, &new.auth)),
+        ("log or telemetry", differs(&old.telemetry, &new.telemetry)),
+    ]
+    .into_iter()
+    .filter_map(|(name, changed)| changed.then_some(name))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(sections: &str) -> Config {
+        let source = format!("upstream: http://127.0.0.1:1\ndefault: public\n{sections}\n");
+        config::parse("gate.yaml".as_ref(), &source, &|_| None).unwrap()
+    }
+
+    #[test]
+    fn whatever_a_reload_cannot_change_is_told() {
+        for (section, text) in [
+            ("server", "server: { listen: 127.0.0.1:2 }"),
+            ("server", "server: { max_headers: 7 }"),
+            ("server", "server: { drain_timeout: 7s }"),
+            ("server", "server: { workers: 7 }"),
+            ("admin", "admin: { listen: 127.0.0.1:2 }"),
+            ("log or telemetry", "log: { level: debug }"),
+        ] {
+            let told = sections_that_need_a_restart(&config(""), &config(text));
+            assert_eq!(told, [section], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_reload_changes_is_not_told() {
+        for text in [
+            "cors: { allowed_origins: [\"*\"] }",
+            "routes: [{ path: /x, access: public }]",
+            "server: { max_body: 7KiB, base_path: /api, trusted_proxies: [10.0.0.0/8] }",
+        ] {
+            let told = sections_that_need_a_restart(&config(""), &config(text));
+            assert!(told.is_empty(), "{text}: {told:?}");
+        }
     }
 }

@@ -78,7 +78,13 @@ impl Keys {
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let wait = if self.refresh().await {
+            // Given up at the end: an issuer that does not answer must not hold the process.
+            let good = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                good = self.refresh() => good,
+            };
+            let wait = if good {
                 pause = FIRST_PAUSE;
                 // A tenth of jitter, so that replicas do not ask in step.
                 self.config.refresh.mul_f64(0.9 + 0.1 * fastrand::f64())
@@ -87,11 +93,13 @@ impl Keys {
                 pause.mul_f64(0.5 + 0.5 * fastrand::f64())
             };
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
                 () = self.wanted.notified() => {}
-                () = tokio::time::sleep(wait) => self.unknown.forget(),
+                () = tokio::time::sleep(wait)=> self.unknown.forget(),
             }
         }
+        // Nobody will fetch any more: whoever waits for it need not.
+        self.progress.send_modify(|p| p.finished = u64::MAX);
     }
 
     /// The keys in force; `None` before the first fetch, and after `stale` without a good one.
@@ -154,5 +162,59 @@ impl Keys {
         self.metrics.jwks_refresh(if good { "ok" } else { "error" });
         self.progress.send_modify(|p| p.finished = p.started);
         good
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys whose issuer takes connections and never answers.
+    async fn unanswered() -> (Arc<Keys>, tokio::net::TcpListener) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = Jwks {
+            url: format!("http://{}/", listener.local_addr().unwrap()),
+            refresh: Duration::from_secs(600),
+            stale: Duration::from_secs(600),
+            cooldown: Duration::from_secs(30),
+            timeout: Duration::from_secs(600),
+        };
+        let keys = Keys::new(config, Arc::new(Metrics::new().unwrap())).unwrap();
+        (Arc::new(keys), listener)
+    }
+
+    async fn soon<T>(future: impl Future<Output = T>) -> T {
+        let done = tokio::time::timeout(Duration::from_secs(20), future).await;
+        done.expect("it ends long before the fetch would")
+    }
+
+    #[tokio::test]
+    async fn the_end_does_not_wait_for_a_fetch() {
+        let (keys, listener) = unanswered().await;
+        let stop = CancellationToken::new();
+        let cancel_once_it_fetches = async {
+            let held = listener.accept().await;
+            stop.cancel();
+            held
+        };
+        let ended = Arc::clone(&keys).run(stop.clone());
+        let (held, ()) = soon(async { tokio::join!(cancel_once_it_fetches, ended) }).await;
+        assert!(held.is_ok());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_key_once_nobody_fetches() {
+        let (keys, listener) = unanswered().await;
+        let stop = CancellationToken::new();
+        let asked_in_time = async {
+            let held = listener.accept().await;
+            let (found, ()) = tokio::join!(keys.discover("k1"), async { stop.cancel() });
+            assert!(found.is_none());
+            held
+        };
+        let ended = Arc::clone(&keys).run(stop.clone());
+        let (held, ()) = soon(async { tokio::join!(asked_in_time, ended) }).await;
+        assert!(held.is_ok());
+        assert!(soon(keys.discover("k2")).await.is_none());
     }
 }

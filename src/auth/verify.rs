@@ -1,6 +1,7 @@
 //! From the text of a token to a principal, or to the reason why not.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, crypto};
@@ -22,7 +23,11 @@ pub struct Verifier {
     cache: TokenCache,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    known_permissions: Mutex<HashSet<Permissions>>,
 }
+
+/// Sets of permissions that are kept once for all tokens with them.
+const MAX_KNOWN_PERMISSIONS: usize = 256;
 
 /// What became of a token.
 #[derive(Clone, Debug)]
@@ -61,6 +66,7 @@ impl Verifier {
             cache,
             clock,
             metrics,
+            known_permissions: Mutex::default(),
         }
     }
 
@@ -154,6 +160,22 @@ impl Verifier {
         self.accept(token.claims()?, key)
     }
 
+    /// The copy of `permissions` that others hold already: users have roles, and roles are few.
+    fn shared(&self, permissions: Permissions) -> Permissions {
+        let mut known = self
+            .known_permissions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get(&permissions) {
+            return known.clone();
+        }
+        if known.len() >= MAX_KNOWN_PERMISSIONS {
+            known.clear();
+        }
+        known.insert(permissions.clone());
+        permissions
+    }
+
     fn allowed_algorithm(&self, header: &Header) -> Result<Algorithm, TokenError> {
         header
             .algorithm
@@ -188,7 +210,9 @@ impl Verifier {
         let expires_at = claims.expires_at.ok_or(TokenError::NoExpiry)?;
         let principal = Principal {
             subject: subject.into(),
-            permissions: Permissions::new(claims.permissions.iter().map(String::as_str)),
+            permissions: self.shared(Permissions::new(
+                claims.permissions.iter().map(String::as_str),
+            )),
             issued_at: claims.issued_at,
             expires_at,
         };

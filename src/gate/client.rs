@@ -41,8 +41,7 @@ impl Client {
         }
         // From the nearest hop outwards; what lies behind the first stranger is that stranger's word.
         let mut address = peer;
-        for hop in hops(headers).iter().rev() {
-            let Some(hop) = parse_hop(hop) else { break };
+        for hop in known_hops(headers) {
             address = hop;
             if !is_proxy(&hop) {
                 break;
@@ -77,11 +76,12 @@ impl Client {
 
     /// The hops before the peer, as far as they are believed.
     fn believed(&self, headers: &HeaderMap) -> Vec<String> {
-        if self.trusted && headers.contains_key(FORWARDED_FOR) {
-            known_hops(headers)
-        } else {
-            Vec::new()
+        if !self.trusted || !headers.contains_key(FORWARDED_FOR) {
+            return Vec::new();
         }
+        let mut hops: Vec<_> = known_hops(headers).map(|hop| hop.to_string()).collect();
+        hops.reverse();
+        hops
     }
 
     /// `X-Forwarded-Proto` for the upstream.
@@ -151,31 +151,28 @@ fn push_for(text: &mut String, address: &str) {
     }
 }
 
-/// The addresses of `X-Forwarded-For`, the farthest first.
-fn hops(headers: &HeaderMap) -> Vec<&str> {
-    let mut hops: Vec<&str> = headers
+/// The addresses of `X-Forwarded-For`, the nearest first, up to one that cannot be read: whoever wrote what lies
+/// behind it is not known.
+fn known_hops(headers: &HeaderMap) -> impl Iterator<Item = IpAddr> {
+    // Bytes, not text: a byte of the client's must not hide what a trusted proxy has appended to the same line.
+    let lines: Vec<&[u8]> = headers
         .get_all(FORWARDED_FOR)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|hop| !hop.is_empty())
+        .map(HeaderValue::as_bytes)
         .collect();
-    hops.drain(..hops.len().saturating_sub(MAX_HOPS));
-    hops
-}
-
-/// The hops that are addresses, in one form.
-fn known_hops(headers: &HeaderMap) -> Vec<String> {
-    hops(headers)
+    lines
         .into_iter()
-        .filter_map(parse_hop)
-        .map(|hop| hop.to_string())
-        .collect()
+        .rev()
+        .flat_map(|line| line.rsplit(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|hop| !hop.is_empty())
+        .take(MAX_HOPS)
+        .map_while(parse_hop)
 }
 
 /// An address, maybe with a port or in brackets, as some proxies write it.
-fn parse_hop(text: &str) -> Option<IpAddr> {
+fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(hop).ok()?;
     let bare = text
         .strip_prefix('[')
         .and_then(|rest| rest.split(']').next())
@@ -275,8 +272,15 @@ mod tests {
     fn bytes_that_are_no_text_hide_no_hop_that_comes_after_them() {
         let mut headers = HeaderMap::new();
         headers.append(FORWARDED_FOR, HeaderValue::from_static("198.51.100.1"));
-        headers.append(FORWARDED_FOR, HeaderValue::from_bytes(b"\xe9, 203.0.113.7").unwrap());
-        let client = Client::identify("10.0.0.1".parse().unwrap(), &headers, &["10.0.0.0/8".parse().unwrap()]);
+        headers.append(
+            FORWARDED_FOR,
+            HeaderValue::from_bytes(b"\xe9, 203.0.113.7").unwrap(),
+        );
+        let client = Client::identify(
+            "10.0.0.1".parse().unwrap(),
+            &headers,
+            &["10.0.0.0/8".parse().unwrap()],
+        );
         assert_eq!(client.address.to_string(), "203.0.113.7");
     }
 
@@ -284,7 +288,10 @@ mod tests {
     fn what_lies_behind_a_hop_that_is_no_address_is_not_passed_on() {
         let proxies = ["10.0.0.0/8".parse().unwrap()];
         let peer = Peer::new("10.0.0.1:1".parse().unwrap(), true, None);
-        for chain in ["198.51.100.1, unknown, 10.2.2.2", "198.51.100.1,, unknown , 10.2.2.2"] {
+        for chain in [
+            "198.51.100.1, unknown, 10.2.2.2",
+            "198.51.100.1,, unknown , 10.2.2.2",
+        ] {
             let chain = headers(&[chain]);
             let client = Client::identify("10.0.0.1".parse().unwrap(), &chain, &proxies);
             assert_eq!(client.address.to_string(), "10.2.2.2");

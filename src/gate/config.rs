@@ -66,7 +66,7 @@ pub enum AllowedHeaders {
 }
 
 /// One rate limit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// Paths it counts.
     pub path: Pattern,

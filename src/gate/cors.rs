@@ -48,15 +48,17 @@ pub(super) fn preflight<B>(
 /// Adds what lets a page of `origin` read an answer of ours.
 pub(super) fn decorate(cors: Option<&Cors>, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
     let Some(cors) = cors else { return };
-    if !cors.answers_all_alike() {
-        headers.append(VARY, HeaderValue::from_name(ORIGIN));
-    }
-    let Some(origin) = origin.filter(|origin| cors.allows(Some(origin))) else {
-        return;
-    };
+    // A cache may give the answer to the next one who asks: either it suits all, or the cache has to tell them apart.
+    // So neither `*` nor `Vary` waits for a request that names its origin.
     let value = if cors.answers_all_alike() {
         HeaderValue::from_static("*")
     } else {
+        if !varies_by_origin(headers) {
+            headers.append(VARY, HeaderValue::from_name(ORIGIN));
+        }
+        let Some(origin) = origin.filter(|origin| cors.allows(Some(origin))) else {
+            return;
+        };
         origin.clone()
     };
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, value);
@@ -73,9 +75,20 @@ pub(super) fn decorate(cors: Option<&Cors>, origin: Option<&HeaderValue>, header
 
 /// The same for an answer of the upstream, unless it speaks for itself.
 pub(super) fn complete(cors: Option<&Cors>, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
-    if origin.is_some() && !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+    if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
         decorate(cors, origin, headers);
     }
+}
+
+/// Whether caches are told already that the origin matters.
+fn varies_by_origin(headers: &HeaderMap) -> bool {
+    let names = headers
+        .get_all(VARY)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    names
+        .map(<[u8]>::trim_ascii)
+        .any(|name| name == b"*" || name.eq_ignore_ascii_case(b"origin"))
 }
 
 impl Cors {
@@ -223,7 +236,10 @@ mod tests {
 
     #[test]
     fn what_is_open_to_all_is_the_same_with_and_without_an_origin() {
-        let open = Cors { allow_credentials: false, ..cors(Origins::Any) };
+        let open = Cors {
+            allow_credentials: false,
+            ..cors(Origins::Any)
+        };
         for origin in [None, Some(&HeaderValue::from_static("https://a"))] {
             let mut headers = HeaderMap::new();
             complete(Some(&open), origin, &mut headers);

@@ -120,28 +120,28 @@ mod tests {
     use super::*;
     use crate::policy::PathRules;
 
-    fn whose(path: &str, method: Method) -> Claim {
+    fn whose(path: &str, method: &Method) -> Claim {
         claim(
             &NormalPath::parse(path, &PathRules::default()).unwrap(),
-            &method,
+            method,
         )
     }
 
     #[test]
     fn everything_under_stripe_is_tollgates_in_every_spelling() {
         assert!(
-            matches!(whose("/stripe/config", Method::GET), Claim::Endpoint(e) if e.path.as_str() == "/stripe/config")
+            matches!(whose("/stripe/config", &Method::GET), Claim::Endpoint(e) if e.path.as_str() == "/stripe/config")
         );
         assert!(matches!(
-            whose("/Stripe/CONFIG/", Method::HEAD),
+            whose("/Stripe/CONFIG/", &Method::HEAD),
             Claim::Endpoint(_)
         ));
         assert!(matches!(
-            whose("/stripe/config", Method::POST),
+            whose("/stripe/config", &Method::POST),
             Claim::WrongMethod(_)
         ));
         assert!(matches!(
-            whose("/auth/Premium-Status", Method::GET),
+            whose("/auth/Premium-Status", &Method::GET),
             Claim::Endpoint(_)
         ));
         for path in [
@@ -151,10 +151,10 @@ mod tests {
             "/STRIPE/debug/headers",
             "/stripe/verify-session/a/b",
         ] {
-            assert_eq!(whose(path, Method::GET), Claim::Unknown, "{path}");
+            assert_eq!(whose(path, &Method::GET), Claim::Unknown, "{path}");
         }
         for path in ["/", "/stripes/x", "/auth/status", "/admin/premium"] {
-            assert_eq!(whose(path, Method::GET), Claim::None, "{path}");
+            assert_eq!(whose(path, &Method::GET), Claim::None, "{path}");
         }
     }
 }

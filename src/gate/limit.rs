@@ -1,47 +1,62 @@
 //! Rate limits: token buckets by client or subject, in bounded memory.
 
+mod buckets;
+
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
-use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
+
+use buckets::{Buckets, MAX_BUCKETS};
 
 use super::client::Client;
 use super::refusal::Refusal;
 use super::{Per, RateLimit};
 use crate::policy::NormalPath;
 
-/// Buckets kept, a limit. At some 100 bytes each that is 10 MB.
-const MAX_BUCKETS: usize = 100_000;
 /// Requests between two looks at how many there are.
 const SWEEP_EVERY: u32 = 4096;
 
-type Buckets = RateLimiter<u128, DashMapStateStore<u128>, DefaultClock>;
-
 /// All rate limits of one config.
 pub(super) struct Limits {
-    limits: Vec<Limit>,
+    each: Vec<Arc<Limit>>,
     clock: DefaultClock,
     hasher: RandomState,
 }
 
 struct Limit {
     rule: RateLimit,
-    buckets: Buckets,
+    buckets: RateLimiter<u128, Buckets, DefaultClock>,
     uses: AtomicU32,
-    crowded: AtomicBool,
 }
 
 impl Limits {
     pub(super) fn new(rules: &[RateLimit]) -> Self {
-        let limits = rules.iter().map(Limit::new).collect();
         Self {
-            limits,
+            each: rules.iter().map(Limit::new).map(Arc::new).collect(),
             clock: DefaultClock::default(),
             hasher: RandomState::new(),
+        }
+    }
+
+    /// The limits of another config. Those that are in this one too keep their buckets: a reload forgives nobody.
+    pub(super) fn renewed(&self, rules: &[RateLimit]) -> Self {
+        let mut old = self.each.clone();
+        let each = rules.iter().map(|rule| {
+            // Each is taken once, or two equal rules would count a request twice in one bucket.
+            match old.iter().position(|limit| limit.rule == *rule) {
+                Some(at) => old.swap_remove(at),
+                None => Arc::new(Limit::new(rule)),
+            }
+        });
+        Self {
+            each: each.collect(),
+            clock: self.clock.clone(),
+            hasher: self.hasher.clone(),
         }
     }
 
@@ -71,7 +86,7 @@ impl Limits {
 
     fn check(&self, per: Per, path: &NormalPath<'_>, key: u128) -> Result<(), Refusal> {
         for limit in self
-            .limits
+            .each
             .iter()
             .filter(|limit| limit.rule.per == per && limit.covers(path))
         {
@@ -91,12 +106,10 @@ impl Limit {
         let quota = Quota::with_period(replenish.max(Duration::from_nanos(1)))
             .unwrap_or_else(|| Quota::per_second(NonZeroU32::MAX))
             .allow_burst(rule.burst);
-        let buckets = RateLimiter::dashmap(quota);
         Self {
             rule: rule.clone(),
-            buckets,
+            buckets: RateLimiter::new(quota, Buckets::new(), DefaultClock::default()),
             uses: AtomicU32::new(0),
-            crowded: AtomicBool::new(false),
         }
     }
 
@@ -108,12 +121,6 @@ impl Limit {
     /// How long until the next request is allowed; `None` when this one is.
     fn wait(&self, key: u128, clock: &DefaultClock) -> Option<Duration> {
         self.sweep();
-        // With too many clients for a bucket each, neighbours share one.
-        let key = if self.crowded.load(Ordering::Relaxed) {
-            key >> 8
-        } else {
-            key
-        };
         self.buckets
             .check_key(&key)
             .err()
@@ -133,8 +140,6 @@ impl Limit {
             self.buckets.retain_recent();
             self.buckets.shrink_to_fit();
         }
-        self.crowded
-            .store(self.buckets.len() >= MAX_BUCKETS, Ordering::Relaxed);
     }
 }
 
@@ -216,10 +221,49 @@ mod tests {
                 &client(&std::net::Ipv4Addr::from_bits(n).to_string()),
             );
         }
-        let buckets = limits.limits[0].buckets.len();
-        assert!(
-            buckets < MAX_BUCKETS + SWEEP_EVERY as usize + 300_000 / 256,
-            "{buckets}"
-        );
+        let buckets = limits.each[0].buckets.len();
+        assert!(buckets <= 2 * MAX_BUCKETS, "{buckets}");
+    }
+
+    #[test]
+    fn a_reload_forgives_nobody_whose_limit_is_the_same() {
+        let (old, a) = (limits(Per::Client, &[]), client("192.0.2.1"));
+        for _ in 0..2 {
+            assert!(old.check_client(&path("/x"), &a).is_ok());
+        }
+        let rule = old.each[0].rule.clone();
+        let wider = RateLimit {
+            burst: NonZeroU32::new(3).unwrap(),
+            ..rule.clone()
+        };
+        let same = old.renewed(&[wider.clone(), rule.clone()]);
+        assert!(same.check_client(&path("/x"), &a).is_err());
+        assert!(same.check_client(&path("/x"), &client("192.0.2.2")).is_ok());
+        assert!(old.renewed(&[wider]).check_client(&path("/x"), &a).is_ok());
+        assert!(old.renewed(&[]).check_client(&path("/x"), &a).is_ok());
+    }
+
+    #[test]
+    fn a_subject_is_the_same_subject_after_a_reload() {
+        let (old, a) = (limits(Per::Subject, &[]), client("192.0.2.1"));
+        for _ in 0..2 {
+            assert!(old.check_subject(&path("/x"), &a, Some("auth0|1")).is_ok());
+        }
+        let new = old.renewed(&[old.each[0].rule.clone()]);
+        assert!(new.check_subject(&path("/x"), &a, Some("auth0|1")).is_err());
+    }
+
+    #[test]
+    fn of_two_equal_rules_each_counts_for_itself_after_a_reload() {
+        let old = limits(Per::Client, &[]);
+        let rule = old.each[0].rule.clone();
+        let twice = old.renewed(&[rule.clone(), rule]);
+        for _ in 0..2 {
+            assert!(
+                twice
+                    .check_client(&path("/x"), &client("192.0.2.1"))
+                    .is_ok()
+            );
+        }
     }
 }

@@ -48,7 +48,7 @@ pub(super) struct Record {
     permitted: bool,
     reason: &'static str,
     status: StatusCode,
-    span: Option<RequestSpan>,
+    span: Option<Box<RequestSpan>>,
 }
 
 impl Record {
@@ -57,10 +57,10 @@ impl Record {
         config: &Config,
         peer: Arc<Peer>,
         request: &Request<B>,
-    ) -> Self {
+    ) -> Box<Self> {
         let headers = request.headers();
         let client = Client::identify(peer.address.ip(), headers, &config.trusted_proxies);
-        Self {
+        Box::new(Self {
             metrics: Arc::clone(&shared.metrics),
             request_id: request_id(headers, client.trusted),
             client,
@@ -77,8 +77,11 @@ impl Record {
             permitted: false,
             reason: "own",
             status: CLIENT_LEFT,
-            span: shared.tracer.as_ref().map(|tracer| tracer.start(headers)),
-        }
+            span: shared
+                .tracer
+                .as_ref()
+                .map(|tracer| Box::new(tracer.start(headers))),
+        })
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -153,13 +156,13 @@ impl Record {
             host,
             requested_host: self.host.clone(),
             trusted: client.trusted,
-            traceparent: self.span.as_ref().and_then(RequestSpan::traceparent),
+            traceparent: self.span.as_ref().and_then(|span| span.traceparent()),
         }
     }
 
     /// Finishes an answer of our own.
     pub(super) fn own_answer<B>(
-        mut self,
+        mut self: Box<Self>,
         cors: Option<&Cors>,
         mut response: Response<Full<Bytes>>,
     ) -> Response<Recorded<B>> {
@@ -172,7 +175,10 @@ impl Record {
     }
 
     /// Finishes an answer of the upstream.
-    pub(super) fn upstream_answer<B>(mut self, mut response: Response<B>) -> Response<Recorded<B>> {
+    pub(super) fn upstream_answer<B>(
+        mut self: Box<Self>,
+        mut response: Response<B>,
+    ) -> Response<Recorded<B>> {
         self.finish_head(&mut response);
         response.map(|body| Recorded {
             body: Source::Upstream(body),
@@ -324,7 +330,7 @@ pub(super) fn malformed(shared: &Shared, peer: &Peer, status: StatusCode) -> Byt
 /// The body of an answer, with the record of its request.
 pub struct Recorded<B> {
     body: Source<B>,
-    _record: Record,
+    _record: Box<Record>,
 }
 
 enum Source<B> {

@@ -157,11 +157,9 @@ fn normalise(raw: &str, rules: &PathRules) -> Result<String, PathError> {
         let last = segments.peek().is_none();
         let text = normalise_segment(segment, rules.semicolons)?;
         match text.as_str() {
-            "" if last => out.push('/'),
-            "" if rules.merge_slashes => {}
-            "" => return Err(PathError::EmptySegment),
-            "." if last => out.push('/'),
-            "." => {}
+            "" | "." if last => out.push('/'),
+            "" if !rules.merge_slashes => return Err(PathError::EmptySegment),
+            "" | "." => {}
             ".." => {
                 out.truncate(out.rfind('/').ok_or(PathError::Climbs)?);
                 if last {

@@ -1,6 +1,6 @@
 //! A route's path as the config file writes it: `/reports/{id}`, `/admin/{*rest}`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::path::{NormalPath, PathError, PathRules, decode};
 
@@ -14,7 +14,7 @@ pub struct Pattern {
 /// One segment of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Segment {
-    /// This text, decoded and in lower case.
+    /// This text, decoded and folded.
     Literal(String),
     /// Any one segment.
     Param,
@@ -113,9 +113,22 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// Whether `found` is `literal`, which is in lower case, but for letter case.
+/// Whether `found` is `literal`, which is folded, but for letter case.
 pub(super) fn same_letters(literal: &str, found: &str) -> bool {
-    literal.eq_ignore_ascii_case(found) || (!found.is_ascii() && found.to_lowercase() == literal)
+    literal.eq_ignore_ascii_case(found) || (!found.is_ascii() && folded(found).eq(literal.chars()))
+}
+
+/// `text` without letter case, in the widest sense that a backend may have of it.
+///
+/// Some letters change into another one in one direction only: `ſ` is `S` in upper case and `ẞ` is `ß` in lower
+/// case, so all of them go down, up and down again. The dot above is left out, since `İ` in lower case is `i` with
+/// it to some and without it to others.
+pub(super) fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars()
+        .flat_map(char::to_lowercase)
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .filter(|c| *c != '\u{307}')
 }
 
 fn parse_segment(part: &str) -> Result<(Segment, Option<String>), PatternError> {
@@ -142,19 +155,16 @@ fn parse_segment(part: &str) -> Result<(Segment, Option<String>), PatternError> 
     }
 }
 
-/// The decoded, lower-case text of a literal segment; people may write it decoded or encoded.
+/// The decoded, folded text of a literal segment; people maywrite it decoded or encoded.
 fn literal(part: &str) -> Result<String, PatternError> {
-    let encoded: String = part
-        .chars()
-        .map(|c| {
-            if c.is_ascii() {
-                c.to_string()
-            } else {
-                percent_encode(c)
-            }
-        })
-        .collect();
-    let path = format!("/{encoded}");
+    let mut path = String::from("/");
+    for c in part.chars() {
+        if c.is_ascii() {
+            path.push(c);
+        } else {
+            push_encoded(&mut path, c);
+        }
+    }
     if part.is_empty() {
         return Err(PatternError::Unreachable(PathError::EmptySegment));
     }
@@ -164,15 +174,14 @@ fn literal(part: &str) -> Result<String, PatternError> {
     if segment.is_empty() {
         return Err(PatternError::Unreachable(PathError::HiddenDots));
     }
-    Ok(decode(segment).to_lowercase())
+    Ok(folded(&decode(segment)).collect())
 }
 
-fn percent_encode(c: char) -> String {
-    let mut buffer = [0; 4];
-    c.encode_utf8(&mut buffer)
-        .bytes()
-        .map(|b| format!("%{b:02X}"))
-        .collect()
+fn push_encoded(path: &mut String, c: char) {
+    for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+        // Writing to a text cannot fail.
+        let _ = write!(path, "%{byte:02X}");
+    }
 }
 
 #[cfg(test)]
@@ -232,9 +241,9 @@ mod tests {
                 .matches(&NormalPath::parse(path, &PathRules::default()).unwrap())
         };
         for (pattern, path) in [
-            ("/admin", "/adm%C4%B1n"), // ı
-            ("/admin", "/ADM%C4%B0N"), // İ
-            ("/users", "/u%C5%BFer%C5%BF"), // ſ
+            ("/admin", "/adm%C4%B1n"),            // ı
+            ("/admin", "/ADM%C4%B0N"),            // İ
+            ("/users", "/u%C5%BFer%C5%BF"),       // ſ
             ("/kiosk", "/%E2%84%AAios%E2%84%AA"), // Kelvin sign
             ("/admın", "/admin"),
             ("/u\u{17f}ers", "/USERS"),
@@ -245,5 +254,17 @@ mod tests {
             assert!(fits(pattern, path), "{pattern} {path}");
         }
         assert!(!fits("/café", "/cafe"));
+    }
+
+    #[test]
+    fn folding_forgets_letter_case_whichever_way_it_is_changed() {
+        let fold = |text: &str| folded(text).collect::<String>();
+        for c in char::MIN..=char::MAX {
+            let text = c.to_string();
+            let expected = fold(&text);
+            assert_eq!(fold(&text.to_lowercase()), expected, "{c} {c:?}");
+            assert_eq!(fold(&text.to_uppercase()), expected, "{c} {c:?}");
+            assert_eq!(fold(&expected), expected, "{c} {c:?}");
+        }
     }
 }

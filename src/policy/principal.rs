@@ -1,5 +1,7 @@
 //! Who a token speaks for.
 
+use std::sync::Arc;
+
 use crate::clock::UnixSeconds;
 
 /// What a verified token says.
@@ -17,9 +19,9 @@ pub struct Principal {
 
 /// Permission names, each visible ASCII without spaces, kept as one text with a space between them.
 ///
-/// One allocation however many there are: a cached token costs little memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Permissions(Box<str>);
+/// One text however many there are, and shared by all who hold the same: a cached token costs little memory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Permissions(Arc<str>);
 
 impl Permissions {
     /// Joins names that hold no space.

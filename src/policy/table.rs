@@ -11,7 +11,7 @@ use std::fmt;
 use http::Method;
 
 use super::path::NormalPath;
-use super::pattern::{Pattern, Segment, same_letters};
+use super::pattern::{Pattern, Segment, folded, same_letters};
 
 /// What a route asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,10 +208,8 @@ fn conflict(routes: &[Route], first: usize, second: usize) -> Option<Conflict> {
         .segments()
         .iter()
         .any(|s| *s != Segment::Param && matches!(s, Segment::Literal(_)))
-        && a.pattern
-            .as_str()
-            .trim_end_matches('/')
-            .eq_ignore_ascii_case(b.pattern.as_str().trim_end_matches('/'))
+        && folded(a.pattern.as_str().trim_end_matches('/'))
+            .eq(folded(b.pattern.as_str().trim_end_matches('/')))
     {
         ConflictKind::Spelling
     } else {

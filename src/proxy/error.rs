@@ -44,5 +44,6 @@ impl<E> ProxyError<E> {
 /// A broken pipe or a reset, not a message that makes no sense.
 fn is_io(error: &hyper::Error) -> bool {
     !error.is_parse()
-        && std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+        && std::error::Error::source(error)
+            .is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }

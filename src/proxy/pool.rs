@@ -9,6 +9,11 @@ use super::RequestBody;
 use super::connect::Connector;
 use super::link::Link;
 
+/// Boxed links, because one travels through a request's futures.
+#[expect(
+    clippy::vec_box,
+    reason = "a link is boxed for its whole life, not for this list"
+)]
 pub(super) struct Pool<B: RequestBody> {
     idle: Mutex<Vec<Box<Link<B>>>>,
     keep_alive: Duration,

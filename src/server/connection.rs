@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::body::{Answer, Exchange, RequestBody};
 use super::tls::Certificates;
@@ -33,6 +34,10 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const DEFAULT_MAX_HEADERS: usize = 100;
 /// How long a last answer may take to be written, and a new client to speak when the drain begins.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// After this much silence a connection gives its buffers back.
+const QUIET: Duration = Duration::from_millis(500);
+/// Bytes read at first of a client that was silent.
+const FIRST_READ: usize = 1024;
 /// An idle HTTP/2 connection is asked for a sign of life this often, and given this long for it.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -78,73 +83,110 @@ struct Session<H> {
 
 impl<H: Handler> Session<H> {
     async fn serve_tls(self, stream: TcpStream) {
-        let Some(config) = self.context.certificates.current() else {
+        let Some(stream) = Box::pin(self.handshake(stream)).await else {
             return;
         };
-        let handshake = TlsAcceptor::from(config).accept(stream);
-        let stream = match tokio::time::timeout(self.context.limits.handshake_timeout, handshake)
-            .await
-        {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                tracing::debug!(client.address = %self.peer.address, error = %error, "TLS handshake failed");
-                return;
-            }
-            Err(_elapsed) => {
-                tracing::debug!(client.address = %self.peer.address, "TLS handshake timed out");
-                return;
-            }
-        };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            self.serve_http2(stream, Bytes::new()).await;
+            Box::pin(self.serve_http2(stream, Bytes::new())).await;
         } else {
             self.serve_http1(stream, Bytes::new()).await;
         }
     }
 
+    async fn handshake(&self, stream: TcpStream) -> Option<Box<TlsStream<TcpStream>>> {
+        let handshake = TlsAcceptor::from(self.context.certificates.current()?).accept(stream);
+        match tokio::time::timeout(self.context.limits.handshake_timeout, handshake).await {
+            Ok(Ok(stream)) => Some(Box::new(stream)),
+            Ok(Err(error)) => {
+                tracing::debug!(client.address = self.peer.text(), error = %error, "TLS handshake failed");
+                None
+            }
+            Err(_elapsed) => {
+                tracing::debug!(client.address = self.peer.text(), "TLS handshake timed out");
+                None
+            }
+        }
+    }
+
     /// Tells HTTP/2 with prior knowledge (RFC 9113, section 3.3) from HTTP/1.1 by its first bytes.
     async fn serve_plain(self, mut stream: TcpStream) {
-        let mut start = [0; PREFACE.len()];
-        let mut length = 0;
-        let sniff = async {
-            while length < PREFACE.len() && PREFACE.starts_with(&start[..length]) {
-                match stream.read(&mut start[length..]).await {
-                    Ok(read) if read > 0 => length += read,
-                    Ok(_) | Err(_) => return false,
-                }
+        let mut start = Vec::with_capacity(PREFACE.len());
+        while start.len() < PREFACE.len() && PREFACE.starts_with(&start) {
+            let wanted = PREFACE.len() - start.len();
+            match self
+                .next_bytes(
+                    &mut stream,
+                    wanted,
+                    self.context.limits.idle_timeout,
+                    LAST_WORDS,
+                )
+                .await
+            {
+                Some(bytes) => start.extend_from_slice(&bytes),
+                None => return,
             }
-            true
-        };
-        let sniffed = tokio::select! {
-            biased;
-            sniffed = tokio::time::timeout(self.context.limits.idle_timeout, sniff) => sniffed.unwrap_or(false),
-            () = self.grace() => false,
-        };
-        if !sniffed {
-            return;
         }
-        let prefix = Bytes::copy_from_slice(&start[..length]);
-        // Boxed: a connection that has said nothing yet costs no parser.
         if start == PREFACE {
-            Box::pin(self.serve_http2(stream, prefix)).await;
+            Box::pin(self.serve_http2(stream, start.into())).await;
         } else {
-            Box::pin(self.serve_http1(stream, prefix)).await;
+            self.serve_http1(stream, start.into()).await;
         }
     }
 
-    /// Waits until the drain has begun and a client that was accepted just before has had time to speak.
-    async fn grace(&self) {
-        self.context.stop.draining().await;
-        tokio::time::sleep(LAST_WORDS).await;
+    /// Waits for bytes of a silent client. `None` when it leaves, is silent for `patience`, or for `grace` in a drain.
+    async fn next_bytes<S: AsyncRead + Unpin>(
+        &self,
+        stream: &mut S,
+        wanted: usize,
+        patience: Duration,
+        grace: Duration,
+    ) -> Option<Bytes> {
+        let mut bytes = BytesMut::with_capacity(wanted);
+        let drained = async {
+            self.context.stop.draining().await;
+            tokio::time::sleep(grace).await;
+        };
+        let read = tokio::select! {
+            biased;
+            read = stream.read_buf(&mut bytes) => read.ok()?,
+            () = tokio::time::sleep(patience) => return None,
+            () = drained => return None,
+        };
+        (read > 0).then(|| bytes.freeze())
     }
 
+    /// Serves HTTP/1.1. While the client is silent there is no parser and no buffer, only the socket: a browser
+    /// keeps connections open for minutes after its last request.
     async fn serve_http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         self,
-        stream: S,
-        prefix: Bytes,
+        mut stream: S,
+        mut start: Bytes,
     ) {
         let watch = Arc::new(Watch::new());
-        let wire = Wire::http1(stream, prefix, Arc::clone(&watch), self.malformed());
+        loop {
+            stream = match Box::pin(self.converse(stream, start, &watch)).await {
+                Some(silent) => silent,
+                None => return,
+            };
+            let patience = self.context.limits.idle_timeout.saturating_sub(QUIET);
+            start = match self
+                .next_bytes(&mut stream, FIRST_READ, patience, Duration::ZERO)
+                .await
+            {
+                Some(bytes) => bytes,
+                None => return,
+            };
+        }
+    }
+
+    /// Serves requests until the connection ends, or the client is silent; then returns the socket.
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        stream: S,
+        start: Bytes,
+        watch: &Arc<Watch>,
+    ) -> Option<S> {
+        let wire = Wire::http1(stream, start, Arc::clone(watch), self.malformed());
         let limits = self.context.limits;
         let mut builder = http1::Builder::new();
         builder
@@ -154,27 +196,31 @@ impl<H: Handler> Session<H> {
         if limits.max_headers != DEFAULT_MAX_HEADERS {
             builder.max_headers(limits.max_headers);
         }
-        let io = TokioIo::new(wire);
         let mut connection = builder
-            .serve_connection(io, self.service(&watch))
+            .serve_connection(TokioIo::new(wire), self.service(watch))
             .with_upgrades();
         let shutdown = http1::UpgradeableConnection::graceful_shutdown;
-        if self
-            .supervise(Pin::new(&mut connection), shutdown, &watch)
-            .await
-            != End::Expired(Phase::Head)
-        {
-            return;
-        }
-        if let Some(parts) = connection.into_parts() {
-            let words = self.malformed()(StatusCode::REQUEST_TIMEOUT);
-            let mut stream = parts.io.into_inner().into_stream();
-            let farewell = async {
-                // Who does not read it does not get it.
-                let _ = stream.write_all(&words).await;
-                let _ = stream.shutdown().await;
-            };
-            let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
+        let end = self
+            .supervise(Pin::new(&mut connection), shutdown, watch, Some(QUIET))
+            .await;
+        let parts = connection
+            .into_parts()
+            .filter(|parts| parts.read_buf.is_empty())?;
+        let mut stream = parts.io.into_inner().into_stream();
+        match end {
+            End::Quiet => Some(stream),
+            End::Expired(Phase::Head) => {
+                let words = self.malformed()(StatusCode::REQUEST_TIMEOUT);
+                let farewell = async {
+                    // Who does not read it does not get it.
+                    let _ = stream.write_all(&words).await;
+                    let _ = stream.shutdown().await;
+                };
+                let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
+                None
+            }
+            End::Expired(Phase::Idle | Phase::Busy | Phase::Finishing | Phase::Tunnel)
+            | End::Closed => None,
         }
     }
 
@@ -197,24 +243,32 @@ impl<H: Handler> Session<H> {
         let io = TokioIo::new(Wire::http2(stream, prefix, Arc::clone(&watch)));
         let mut connection = pin!(builder.serve_connection(io, self.service(&watch)));
         let shutdown = http2::Connection::graceful_shutdown;
-        if let End::Expired(_) = self.supervise(connection.as_mut(), shutdown, &watch).await {
+        if let End::Expired(_) = self
+            .supervise(connection.as_mut(), shutdown, &watch, None)
+            .await
+        {
             connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(LAST_WORDS, connection).await;
         }
     }
 
-    /// Drives a connection until it ends, or a phase of it takes too long; tells it when the drain begins.
+    /// Drives a connection until it ends, a phase of it takes too long, or it is silent for `quiet`; tells it when the
+    /// drain begins.
     async fn supervise<C: Future>(
         &self,
         mut connection: Pin<&mut C>,
         shutdown: fn(Pin<&mut C>),
         watch: &Watch,
+        quiet: Option<Duration>,
     ) -> End {
         let limits = &self.context.limits;
-        let interval = limits.header_timeout.min(limits.idle_timeout);
+        let interval = limits
+            .header_timeout
+            .min(limits.idle_timeout)
+            .min(quiet.unwrap_or(Duration::MAX));
         let mut draining = pin!(self.context.stop.draining());
-        let mut grace = None;
         let mut timer = pin!(tokio::time::sleep(interval));
+        let mut grace = None;
         let (mut listening, mut told) = (false, false);
         poll_fn(|cx| {
             if connection.as_mut().poll(cx).is_ready() {
@@ -225,13 +279,10 @@ impl<H: Handler> Session<H> {
                 listening = true;
                 let _ = draining.as_mut().poll(cx);
             }
-            let now = Instant::now();
-            let in_grace =
-                |until: Instant| watch.is_fresh() && watch.phase() == Phase::Idle && now < until;
             if !told && self.context.stop.is_draining() {
                 // Told before its first request, a connection closes at once, and a request on its way is lost.
-                let until = *grace.get_or_insert(now + LAST_WORDS);
-                if in_grace(until) {
+                let until = *grace.get_or_insert_with(|| Instant::now() + LAST_WORDS);
+                if watch.is_fresh() && watch.phase() == Phase::Idle && Instant::now() < until {
                     timer.as_mut().reset(until);
                     let _ = timer.as_mut().poll(cx);
                     return Poll::Pending;
@@ -243,11 +294,15 @@ impl<H: Handler> Session<H> {
                 }
             }
             while timer.as_mut().poll(cx).is_ready() {
+                let silence = watch.silence();
+                if quiet.is_some_and(|quiet| silence.is_some_and(|silence| silence >= quiet)) {
+                    return Poll::Ready(End::Quiet);
+                }
                 match watch.remaining(limits) {
                     Some(Duration::ZERO) => return Poll::Ready(End::Expired(watch.phase())),
                     left => timer
                         .as_mut()
-                        .reset(now + left.unwrap_or(interval).min(interval)),
+                        .reset(Instant::now() + left.unwrap_or(interval).min(interval)),
                 }
             }
             Poll::Pending
@@ -309,6 +364,8 @@ impl<H: Handler> Session<H> {
 enum End {
     /// By itself.
     Closed,
+    /// Not at all: the client has nothing to say for now.
+    Quiet,
     /// This phase took too long.
     Expired(Phase),
 }

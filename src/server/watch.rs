@@ -195,6 +195,12 @@ impl Watch {
         self.line_seen.load(Relaxed)
     }
 
+    /// How long there has been no request, answer or byte; `None` while there is one.
+    pub(super) fn silence(&self) -> Option<Duration> {
+        let since = Duration::from_millis(self.since.load(Relaxed));
+        (self.phase() == Phase::Idle).then(|| self.start.elapsed().saturating_sub(since))
+    }
+
     /// How long this phase may still go on; `None` is as long as the handler likes.
     pub(super) fn remaining(&self, limits: &Limits) -> Option<Duration> {
         let since = self.since.load(Relaxed);

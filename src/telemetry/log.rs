@@ -91,7 +91,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         // Access lines are many and may wait a moment; everything else is wanted at once.
         let urgent = event.metadata().target() != ACCESS;
         line::with_line(event, self.pretty, self.colour, |line| {
-            self.sink.write(line, urgent)
+            self.sink.write(line, urgent);
         });
     }
 }

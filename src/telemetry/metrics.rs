@@ -8,6 +8,48 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+/// A metric's name and help text.
+type Named = (&'static str, &'static str);
+
+const REQUESTS: Named = ("tollgate_requests_total", "Requests answered.");
+const REQUEST_DURATION_SECONDS: Named = (
+    "tollgate_request_duration_seconds",
+    "From a request's head to the end of its answer.",
+);
+const UPSTREAM_DURATION_SECONDS: Named = (
+    "tollgate_upstream_duration_seconds",
+    "From sending a request's head to having the upstream's answer.",
+);
+const TOKEN_VERIFICATIONS: Named = (
+    "tollgate_token_verifications_total",
+    "Tokens verified anew, by result.",
+);
+const TOKEN_CACHE_HITS: Named = (
+    "tollgate_token_cache_hits_total",
+    "Tokens found in the verified-token cache.",
+);
+const TOKEN_CACHE_MISSES: Named = (
+    "tollgate_token_cache_misses_total",
+    "Tokens not found in the verified-token cache.",
+);
+const JWKS_REFRESH: Named = (
+    "tollgate_jwks_refresh_total",
+    "Fetches of the key set, by result.",
+);
+const JWKS_AGE_SECONDS: Named = (
+    "tollgate_jwks_age_seconds",
+    "Age of the key set in force; NaN when there is none.",
+);
+const CONFIG_RELOADS: Named = (
+    "tollgate_config_reloads_total",
+    "Reloads of the config file, by result.",
+);
+const CONNECTIONS: Named = ("tollgate_connections", "Client connections open now.");
+const LOG_LINES_DROPPED: Named = (
+    "tollgate_log_lines_dropped_total",
+    "Log lines lost because nobody took them in time.",
+);
+
 /// 0.5 ms to 30 s: from an answer out of memory to the slowest report.
 const SECONDS: [f64; 15] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -56,73 +98,23 @@ impl Metrics {
         let registry = Registry::new();
         let r = &registry;
         Ok(Self {
-            requests: counters(
-                r,
-                "tollgate_requests_total",
-                "Requests answered.",
-                &["route", "method", "status", "decision"],
-            )?,
+            requests: counters(r, REQUESTS, &["route", "method", "status", "decision"])?,
             request_seconds: register(
                 r,
-                HistogramVec::new(
-                    seconds(
-                        "tollgate_request_duration_seconds",
-                        "From a request's head to the end of its answer.",
-                    ),
-                    &["route"],
-                )?,
+                HistogramVec::new(seconds(REQUEST_DURATION_SECONDS), &["route"])?,
             )?,
             upstream_seconds: register(
                 r,
-                Histogram::with_opts(seconds(
-                    "tollgate_upstream_duration_seconds",
-                    "From sending a request's head to having the upstream's answer.",
-                ))?,
+                Histogram::with_opts(seconds(UPSTREAM_DURATION_SECONDS))?,
             )?,
-            token_verifications: counters(
-                r,
-                "tollgate_token_verifications_total",
-                "Tokens verified anew, by result.",
-                &["result"],
-            )?,
-            token_cache_hits: counter(
-                r,
-                "tollgate_token_cache_hits_total",
-                "Tokens found in the verified-token cache.",
-            )?,
-            token_cache_misses: counter(
-                r,
-                "tollgate_token_cache_misses_total",
-                "Tokens not found in the verified-token cache.",
-            )?,
-            jwks_refreshes: counters(
-                r,
-                "tollgate_jwks_refresh_total",
-                "Fetches of the key set, by result.",
-                &["result"],
-            )?,
-            jwks_age_seconds: register(
-                r,
-                Gauge::new(
-                    "tollgate_jwks_age_seconds",
-                    "Age of the key set in force; NaN when there is none.",
-                )?,
-            )?,
-            config_reloads: counters(
-                r,
-                "tollgate_config_reloads_total",
-                "Reloads of the config file, by result.",
-                &["result"],
-            )?,
-            connections: register(
-                r,
-                IntGauge::new("tollgate_connections", "Client connections open now.")?,
-            )?,
-            log_lines_dropped: counter(
-                r,
-                "tollgate_log_lines_dropped_total",
-                "Log lines lost because nobody took them in time.",
-            )?,
+            token_verifications: counters(r, TOKEN_VERIFICATIONS, &["result"])?,
+            token_cache_hits: counter(r, TOKEN_CACHE_HITS)?,
+            token_cache_misses: counter(r, TOKEN_CACHE_MISSES)?,
+            jwks_refreshes: counters(r, JWKS_REFRESH, &["result"])?,
+            jwks_age_seconds: register(r, Gauge::new(JWKS_AGE_SECONDS.0, JWKS_AGE_SECONDS.1)?)?,
+            config_reloads: counters(r, CONFIG_RELOADS, &["result"])?,
+            connections: register(r, IntGauge::new(CONNECTIONS.0, CONNECTIONS.1)?)?,
+            log_lines_dropped: counter(r, LOG_LINES_DROPPED)?,
             registry,
         })
     }
@@ -194,7 +186,7 @@ fn method_label(method: &Method) -> &str {
     }
 }
 
-fn seconds(name: &str, help: &str) -> HistogramOpts {
+fn seconds((name, help): Named) -> HistogramOpts {
     HistogramOpts::new(name, help).buckets(SECONDS.to_vec())
 }
 
@@ -206,14 +198,13 @@ fn register<C: prometheus::core::Collector + Clone + 'static>(
     Ok(metric)
 }
 
-fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+fn counter(registry: &Registry, (name, help): Named) -> Result<IntCounter, prometheus::Error> {
     register(registry, IntCounter::new(name, help)?)
 }
 
 fn counters(
     registry: &Registry,
-    name: &str,
-    help: &str,
+    (name, help): Named,
     labels: &[&str],
 ) -> Result<IntCounterVec, prometheus::Error> {
     register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)

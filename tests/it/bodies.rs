@@ -323,7 +323,7 @@ async fn an_event_stream_outlives_the_response_timeout() {
 }
 
 #[tokio::test]
-async fn early_hints_and_the_answer_pass_in_order() {
+async fn a_103_of_the_upstream_does_not_disturb_the_answer() {
     let backend = Scripted::answering(
         "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n\
         HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",

@@ -209,3 +209,13 @@ async fn a_request_without_origin_gets_no_origin_back() {
     assert_shut(&world.gate.get("/premium").await);
     assert_shut(&world.gate.get("/pub/x").await);
 }
+
+#[tokio::test]
+async fn caches_are_told_that_the_origin_matters_also_without_one() {
+    let world = World::with(cors).await;
+    for path in ["/premium", "/pub/x"] {
+        let reply = world.gate.get(path).await;
+        let vary = reply.header_all("vary").join(", ").to_ascii_lowercase();
+        assert!(vary.contains("origin"), "{path}: {reply:?}");
+    }
+}

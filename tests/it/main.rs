@@ -7,6 +7,7 @@
 #[path = "../support/support.rs"]
 mod support;
 
+mod architecture;
 mod bodies;
 mod claims;
 mod config;

@@ -77,11 +77,11 @@ mod tests {
         match length {
             0..126 => frame.push(mask_bit | u8::try_from(length).unwrap()),
             126..65_536 => {
-                frame.push(mask_bit | 126);
+                frame.push(mask_bit + 126);
                 frame.extend(u16::try_from(length).unwrap().to_be_bytes());
             }
             _ => {
-                frame.push(mask_bit | 127);
+                frame.push(mask_bit + 127);
                 frame.extend((length as u64).to_be_bytes());
             }
         }

@@ -38,12 +38,16 @@ fn json_line(line: &mut String, event: &Event<'_>) -> fmt::Result {
     line.push_str("{\"timestamp\":\"");
     push_timestamp(line)?;
     let metadata = event.metadata();
-    write!(
-        line,
-        "\",\"level\":\"{}\",\"target\":\"{}\"",
-        metadata.level(),
-        metadata.target()
-    )?;
+    // Piece by piece: this is done for every request, and the formatting machinery costs more than the text.
+    for part in [
+        "\",\"level\":\"",
+        metadata.level().as_str(),
+        "\",\"target\":\"",
+        metadata.target(),
+        "\"",
+    ] {
+        line.push_str(part);
+    }
     event.record(&mut JsonFields(line));
     line.push('}');
     Ok(())
@@ -59,9 +63,9 @@ fn pretty_line(line: &mut String, event: &Event<'_>, colour: bool) -> fmt::Resul
         _ => "2",
     };
     if colour {
-        write!(line, " \u{1b}[{code}m{level:>5}\u{1b}[0m")?
+        write!(line, " \u{1b}[{code}m{level:>5}\u{1b}[0m")?;
     } else {
-        write!(line, " {level:>5}")?
+        write!(line, " {level:>5}")?;
     }
     event.record(&mut PrettyFields { line, colour });
     Ok(())
@@ -122,37 +126,63 @@ impl Visit for JsonFields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.name(field);
         self.0.push('"');
-        let _ = write!(Escaped(self.0), "{value:?}");
+        let _ = write!(Escaped::all(self.0), "{value:?}");
         self.0.push('"');
     }
 }
 
 fn push_json_text(out: &mut String, text: &str) {
     out.push('"');
-    let _ = Escaped(out).write_str(text);
+    let _ = Escaped::all(out).write_str(text);
     out.push('"');
 }
 
-/// Escapes what is written through it for a JSON text (RFC 8259, section 7).
-struct Escaped<'a>(&'a mut String);
+/// Escapes what is written through it for a JSON text (RFC 8259, section 7), and every control character, those of
+/// eight bits included: a terminal takes U+009B for the start of a command, as it does ESC `[`.
+struct Escaped<'a> {
+    out: &'a mut String,
+    quotes: bool,
+}
+
+/// First bytes of what may have to be escaped. 0xc2 begins U+0080 to U+00BF in UTF-8.
+static SUSPECT: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = byte < 0x20 || matches!(byte, 0x22 | 0x5c | 0x7f | 0xc2);
+        byte += 1;
+    }
+    table
+};
+
+impl<'a> Escaped<'a> {
+    fn all(out: &'a mut String) -> Self {
+        Self { out, quotes: true }
+    }
+
+    fn push(&mut self, c: char) -> fmt::Result {
+        match c {
+            '"' if self.quotes => self.out.push_str("\\\""),
+            '\\' => self.out.push_str("\\\\"),
+            '\n' => self.out.push_str("\\n"),
+            c if c.is_control() => write!(self.out, "\\u{:04x}", u32::from(c))?,
+            c => self.out.push(c),
+        }
+        Ok(())
+    }
+}
 
 impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some(at) = rest
-            .bytes()
-            .position(|b| b < 0x20 || b == b'"' || b == b'\\' || b == 0x7f)
-        {
-            self.0.push_str(&rest[..at]);
-            match rest.as_bytes()[at] {
-                b'"' => self.0.push_str("\\\""),
-                b'\\' => self.0.push_str("\\\\"),
-                b'\n' => self.0.push_str("\\n"),
-                control => write!(self.0, "\\u{control:04x}")?,
-            }
-            rest = &rest[at + 1..];
+        while let Some(at) = rest.bytes().position(|byte| SUSPECT[usize::from(byte)]) {
+            let (clean, suspect) = rest.split_at(at);
+            self.out.push_str(clean);
+            let mut chars = suspect.chars();
+            chars.next().map_or(Ok(()), |c| self.push(c))?;
+            rest = chars.as_str();
         }
-        self.0.push_str(rest);
+        self.out.push_str(rest);
         Ok(())
     }
 }
@@ -164,14 +194,22 @@ struct PrettyFields<'a> {
 
 impl PrettyFields<'_> {
     fn pair(&mut self, field: &Field, value: impl fmt::Display) {
-        // Control characters of a client must not steer a terminal.
-        let mut safe = String::new();
-        let _ = write!(Escaped(&mut safe), "{value}");
-        let _ = match (field.name(), self.colour) {
-            ("message", _) => write!(self.line, " {}", safe.replace("\\\"", "\"")),
-            (name, true) => write!(self.line, " \u{1b}[2m{name}=\u{1b}[0m{safe}"),
-            (name, false) => write!(self.line, " {name}={safe}"),
+        let (before, name, after, quotes) = match (field.name(), self.colour) {
+            ("message", _) => (" ", "", "", false),
+            (name, true) => (" \u{1b}[2m", name, "=\u{1b}[0m", true),
+            (name, false) => (" ", name, "=", true),
         };
+        for part in [before, name, after] {
+            self.line.push_str(part);
+        }
+        // Control characters of a client must not steer a terminal.
+        let _ = write!(
+            Escaped {
+                out: self.line,
+                quotes
+            },
+            "{value}"
+        );
     }
 }
 
@@ -197,7 +235,7 @@ mod tests {
     impl<S: tracing::Subscriber> Layer<S> for Capture {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
             with_line(event, self.1, false, |line| {
-                self.0.lock().unwrap().push_str(line)
+                self.0.lock().unwrap().push_str(line);
             });
         }
     }
@@ -252,7 +290,9 @@ mod tests {
     #[test]
     fn no_line_passes_eight_bit_control_characters_on() {
         for pretty in [false, true] {
-            let line = logged(pretty, || tracing::warn!(path = "/\u{9b}31m\u{80}é\u{9f}\u{a0}", "careful \u{85}"));
+            let line = logged(pretty, || {
+                tracing::warn!(path = "/\u{9b}31m\u{80}é\u{9f}\u{a0}", "careful \u{85}");
+            });
             assert!(line.contains("/\\u009b31m\\u0080é\\u009f\u{a0}"), "{line}");
             assert!(line.contains("careful \\u0085"), "{line}");
         }
