@@ -1,6 +1,7 @@
 //! Reading a JWT strictly (RFC 7515, RFC 7519): a member of the wrong type, or one that stands twice, is a
 //! refusal, never "absent". Parsers disagree about such tokens, and attacks live where they do.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
@@ -21,23 +22,23 @@ pub(super) struct Compact<'a> {
     pub(super) signed: &'a str,
 }
 
-/// What of a JOSE header counts.
-#[derive(Debug, Default)]
-pub(super) struct Header {
-    pub(super) algorithm: String,
-    pub(super) key_id: String,
+/// What of a JOSE header counts. Texts are borrowed from the decoded part wherever they hold no escape.
+#[derive(Debug)]
+pub(super) struct Header<'j> {
+    pub(super) algorithm: Cow<'j, str>,
+    pub(super) key_id: Cow<'j, str>,
 }
 
 /// What of the claims counts. `None` is absent.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Claims {
-    pub(super) issuer: Option<String>,
-    pub(super) audience: Vec<String>,
-    pub(super) subject: Option<String>,
+pub(super) struct Claims<'j> {
+    pub(super) issuer: Option<Cow<'j, str>>,
+    pub(super) audience: Vec<Cow<'j, str>>,
+    pub(super) subject: Option<Cow<'j, str>>,
     pub(super) expires_at: Option<UnixSeconds>,
     pub(super) not_before: Option<UnixSeconds>,
     pub(super) issued_at: Option<UnixSeconds>,
-    pub(super) permissions: Vec<String>,
+    pub(super) permissions: Vec<Cow<'j, str>>,
     pub(super) id_token: bool,
 }
 
@@ -66,9 +67,26 @@ impl<'a> Compact<'a> {
         })
     }
 
-    /// Reads the header.
-    pub(super) fn header(&self) -> Result<Header, TokenError> {
-        let members: HeaderMembers = read(self.unverified_header)?;
+    /// The JSON text of the header, to be read by [`Header::read`].
+    pub(super) fn header_json(&self) -> Result<Vec<u8>, TokenError> {
+        decode(self.unverified_header)
+    }
+
+    /// The JSON text of the claims, to be read by [`Claims::read`], and only after the signature has been verified.
+    pub(super) fn claims_json(&self) -> Result<Vec<u8>, TokenError> {
+        decode(self.unverified_claims)
+    }
+
+    /// The signature's bytes.
+    pub(super) fn signature(&self) -> Result<Vec<u8>, TokenError> {
+        decode(self.signature)
+    }
+}
+
+impl<'j> Header<'j> {
+    /// Reads a header.
+    pub(super) fn read(json: &'j [u8]) -> Result<Self, TokenError> {
+        let members: HeaderMembers<'j> = read(json)?;
         if members.encrypted {
             return Err(TokenError::Encrypted);
         }
@@ -85,21 +103,26 @@ impl<'a> Compact<'a> {
             .key_id
             .filter(|kid| !kid.is_empty())
             .ok_or(TokenError::NoKeyId)?;
-        Ok(Header { algorithm, key_id })
-    }
-
-    /// Reads the claims. Call it only after the signature has been verified.
-    pub(super) fn claims(&self) -> Result<Claims, TokenError> {
-        read(self.unverified_claims)
+        Ok(Self { algorithm, key_id })
     }
 }
 
-/// Decodes one part and reads the JSON object in it.
-fn read<T: de::DeserializeOwned>(part: &str) -> Result<T, TokenError> {
-    let json = URL_SAFE_NO_PAD
+impl<'j> Claims<'j> {
+    /// Reads claims.
+    pub(super) fn read(json: &'j [u8]) -> Result<Self, TokenError> {
+        read(json)
+    }
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
+    URL_SAFE_NO_PAD
         .decode(part)
-        .map_err(|_| TokenError::Malformed)?;
-    serde_json::from_slice(&json).map_err(|error| {
+        .map_err(|_| TokenError::Malformed)
+}
+
+/// Reads a JSON object.
+fn read<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Result<T, TokenError> {
+    serde_json::from_slice(json).map_err(|error| {
         // Our own visitors mark the two cases that a client is told apart.
         let text = error.to_string();
         if text.starts_with(DUPLICATE) {
@@ -116,25 +139,25 @@ const DUPLICATE: &str = "duplicate member";
 const WRONG: &str = "member of the wrong type";
 
 #[derive(Default)]
-struct HeaderMembers {
-    algorithm: Option<String>,
-    key_id: Option<String>,
-    typ: Option<String>,
+struct HeaderMembers<'j> {
+    algorithm: Option<Cow<'j, str>>,
+    key_id: Option<Cow<'j, str>>,
+    typ: Option<Cow<'j, str>>,
     critical: bool,
     encrypted: bool,
 }
 
 /// An object whose members are filled in one by one.
-trait Members: Default {
-    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
+trait Members<'de>: Default {
+    fn member<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
 }
 
-impl Members for HeaderMembers {
-    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+impl<'de> Members<'de> for HeaderMembers<'de> {
+    fn member<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
-            "alg" => self.algorithm = Some(value(map)?),
-            "kid" => self.key_id = Some(value(map)?),
-            "typ" => self.typ = Some(value(map)?),
+            "alg" => self.algorithm = Some(value::<_, Text>(map)?.0),
+            "kid" => self.key_id = Some(value::<_, Text>(map)?.0),
+            "typ" => self.typ = Some(value::<_, Text>(map)?.0),
             "crit" => {
                 self.critical = true;
                 map.next_value::<IgnoredAny>()?;
@@ -149,18 +172,18 @@ impl Members for HeaderMembers {
     }
 }
 
-impl Members for Claims {
-    fn member<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+impl<'de> Members<'de> for Claims<'de> {
+    fn member<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
-            "iss" => self.issuer = Some(value(map)?),
+            "iss" => self.issuer = Some(value::<_, Text>(map)?.0),
             "aud" => self.audience = value::<_, OneOrMany>(map)?.0,
-            "sub" => self.subject = Some(value(map)?),
+            "sub" => self.subject = Some(value::<_, Text>(map)?.0),
             "exp" => self.expires_at = Some(value::<_, NumericDate>(map)?.0),
             "nbf" => self.not_before = Some(value::<_, NumericDate>(map)?.0),
             "iat" => self.issued_at = Some(value::<_, NumericDate>(map)?.0),
             "permissions" => self.permissions = value::<_, Names>(map)?.0,
             // Read by backends: they must be able to trust the type (RFC 9068, section 2.2).
-            "scope" | "azp" | "client_id" | "jti" => drop(value::<_, String>(map)?),
+            "scope" | "azp" | "client_id" | "jti" => drop(value::<_, Text>(map)?),
             // OpenID Connect Core, sections 2 and 3.3.2.11: only an ID token has these.
             "nonce" | "at_hash" | "c_hash" => {
                 self.id_token = true;
@@ -178,7 +201,7 @@ fn value<'de, A: MapAccess<'de>, T: Deserialize<'de>>(map: &mut A) -> Result<T, 
 
 struct MembersVisitor<T>(std::marker::PhantomData<T>);
 
-impl<'de, T: Members> Visitor<'de> for MembersVisitor<T> {
+impl<'de, T: Members<'de>> Visitor<'de> for MembersVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,8 +211,8 @@ impl<'de, T: Members> Visitor<'de> for MembersVisitor<T> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
         let mut members = T::default();
         // A token has a dozen members: comparing each with those before is the cheapest way.
-        let mut seen: Vec<String> = Vec::with_capacity(16);
-        while let Some(name) = map.next_key::<String>()? {
+        let mut seen: Vec<Cow<'de, str>> = Vec::with_capacity(16);
+        while let Some(Text(name)) = map.next_key()? {
             if seen.contains(&name) {
                 return Err(de::Error::custom(DUPLICATE));
             }
@@ -201,8 +224,8 @@ impl<'de, T: Members> Visitor<'de> for MembersVisitor<T> {
 }
 
 macro_rules! deserialize_members {
-    ($($type:ty),*) => {$(
-        impl<'de> Deserialize<'de> for $type {
+    ($($type:ident),*) => {$(
+        impl<'de> Deserialize<'de> for $type<'de> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_map(MembersVisitor(std::marker::PhantomData))
             }
@@ -211,26 +234,55 @@ macro_rules! deserialize_members {
 }
 deserialize_members!(HeaderMembers, Claims);
 
-/// `aud`: a text or a list of texts.
-struct OneOrMany(Vec<String>);
+/// A text, borrowed where it can be.
+struct Text<'j>(Cow<'j, str>);
 
-impl<'de> Deserialize<'de> for OneOrMany {
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrow;
+        impl<'de> Visitor<'de> for Borrow {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Borrow)
+    }
+}
+
+/// `aud`: a text or a list of texts.
+struct OneOrMany<'j>(Vec<Cow<'j, str>>);
+
+impl<'de> Deserialize<'de> for OneOrMany<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TextOrList;
         impl<'de> Visitor<'de> for TextOrList {
-            type Value = OneOrMany;
+            type Value = OneOrMany<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text or a list of texts")
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMany, E> {
-                Ok(OneOrMany(vec![text.to_owned()]))
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<OneOrMany<'de>, E> {
+                Ok(OneOrMany(vec![Cow::Borrowed(text)]))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMany<'de>, E> {
+                Ok(OneOrMany(vec![Cow::Owned(text.to_owned())]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany<'de>, A::Error> {
                 let mut items = Vec::new();
-                while let Some(item) = list.next_element()? {
+                while let Some(Text(item)) = list.next_element()? {
                     items.push(item);
                 }
                 Ok(OneOrMany(items))
@@ -241,11 +293,14 @@ impl<'de> Deserialize<'de> for OneOrMany {
 }
 
 /// `permissions`: names of visible ASCII without spaces, so that they can be joined by spaces.
-struct Names(Vec<String>);
+struct Names<'j>(Vec<Cow<'j, str>>);
 
-impl<'de> Deserialize<'de> for Names {
+impl<'de> Deserialize<'de> for Names<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let names = Vec::<String>::deserialize(deserializer)?;
+        let names: Vec<_> = Vec::<Text<'de>>::deserialize(deserializer)?
+            .into_iter()
+            .map(|name| name.0)
+            .collect();
         if names.iter().all(|name| is_visible_ascii(name)) {
             Ok(Self(names))
         } else {
@@ -289,12 +344,16 @@ mod tests {
         URL_SAFE_NO_PAD.encode(json)
     }
 
-    fn header(json: &str) -> Result<Header, TokenError> {
-        Compact::split(&format!("{}.e30.x", encode(json)))?.header()
+    fn header(json: &str) -> Result<(), TokenError> {
+        let token = format!("{}.e30.x", encode(json));
+        Header::read(&Compact::split(&token)?.header_json()?).map(drop)
     }
 
-    fn claims(json: &str) -> Result<Claims, TokenError> {
-        Compact::split(&format!("e30.{}.x", encode(json)))?.claims()
+    /// Leaks a little, so that what is read can be returned.
+    fn claims(json: &str) -> Result<Claims<'static>, TokenError> {
+        let token = format!("e30.{}.x", encode(json));
+        let json = Compact::split(&token)?.claims_json()?;
+        Claims::read(json.leak())
     }
 
     #[test]
@@ -417,7 +476,7 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_tokens_never_panic(token in ".{0,80}", json in any::<String>()) {
-            let _ = Compact::split(&token).map(|t| (t.header().is_ok(), t.claims().is_ok()));
+            let _ = Compact::split(&token).map(|t| (t.header_json().is_ok(), t.claims_json().is_ok()));
             let _ = header(&json);
             let _ = claims(&json);
         }

@@ -1,39 +1,28 @@
 //! HTTP/2 by hand: a library's client would refuse to send what these tests send (RFC 9113, RFC 7541).
 
-use crate::gate::Gate;
+use std::io;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const DATA: u8 = 0x0;
-const HEADERS: u8 = 0x1;
-const RST_STREAM: u8 = 0x3;
-const SETTINGS: u8 = 0x4;
-const GOAWAY: u8 = 0x7;
-const END_STREAM: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
+use crate::gate::Gate;
+use crate::support::frame::{
+    ACK, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEAD, HEADERS, INITIAL_WINDOW_SIZE, PREFACE,
+    RST_STREAM, SETTINGS, fields, frame, settings,
+};
+use crate::support::raw::Wire;
 
 /// Sends one request with these header fields, pseudo-headers among them; the body that came back.
-pub(crate) async fn body_of(gate: &Gate, fields: &[(&str, Vec<u8>)]) -> Vec<u8> {
+pub(crate) async fn body_of(gate: &Gate, named: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut wire = gate.wire().await;
-    let block: Vec<u8> = fields
-        .iter()
-        .flat_map(|(name, value)| literal(name.as_bytes(), value))
-        .collect();
-    let request = frame(HEADERS, END_STREAM | END_HEADERS, 1, &block);
+    let request = frame(HEADERS, END_STREAM | END_HEADERS, 1, &fields(named));
     let _ = wire
-        .try_send([PREFACE, &frame(SETTINGS, 0, 0, &[]), &request].concat())
+        .try_send([PREFACE, &settings(&[]), &request].concat())
         .await;
     let mut body = Vec::new();
-    while let Ok(head) = wire.take(9).await {
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let Ok(payload) = wire.take(usize::try_from(length).unwrap_or_default()).await else {
-            break;
-        };
-        let (kind, flags) = (head[3], head[4]);
-        if kind == DATA {
-            body.extend(payload);
+    while let Ok(frame) = next(&mut wire).await {
+        let ended = frame.ends_stream() || matches!(frame.kind, RST_STREAM | GOAWAY);
+        if frame.kind == DATA {
+            body.extend(frame.payload);
         }
-        let ended = matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0;
-        if ended || matches!(kind, RST_STREAM | GOAWAY) {
+        if ended {
             break;
         }
     }
@@ -43,67 +32,65 @@ pub(crate) async fn body_of(gate: &Gate, fields: &[(&str, Vec<u8>)]) -> Vec<u8> 
 /// Opens streams and resets them at once, `count` of them (CVE-2023-44487); whether the gate ended the connection.
 pub(crate) async fn is_cut_off_after_resets(gate: &Gate, path: &str, count: u32) -> bool {
     let mut wire = gate.wire().await;
-    let fields = [
-        (":method", "GET"),
-        (":scheme", "http"),
-        (":authority", "gate.test"),
-        (":path", path),
-    ];
-    let block: Vec<u8> = fields
-        .iter()
-        .flat_map(|(name, value)| literal(name.as_bytes(), value.as_bytes()))
-        .collect();
-    let mut flood = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+    let mut flood = [PREFACE, &settings(&[])].concat();
     for stream in (0..count).map(|n| 2 * n + 1) {
-        flood.extend(frame(HEADERS, END_STREAM | END_HEADERS, stream, &block));
+        flood.extend(get(path, stream));
         flood.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
     }
     // The gate may hang up before it has read all.
     let _ = wire.try_send(flood).await;
     loop {
-        let Ok(head) = wire.take(9).await else {
-            return true;
-        };
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        if head[3] == GOAWAY
-            || wire
-                .take(usize::try_from(length).unwrap_or_default())
-                .await
-                .is_err()
-        {
-            return true;
+        match next(&mut wire).await {
+            Ok(frame) if frame.kind != GOAWAY => {}
+            Ok(_) | Err(_) => return true,
         }
     }
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len())
-        .unwrap_or_default()
-        .to_be_bytes();
-    let head = [length[1], length[2], length[3], kind, flags];
-    [&head[..], &stream.to_be_bytes(), payload].concat()
+/// A connection that has no room for a byte of any answer's body, and never makes any.
+pub(crate) struct Greedy {
+    wire: Wire,
 }
 
-/// A field without indexing and with a new name (RFC 7541, section 6.2.2).
-fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
-    [&[0][..], &text(name), &text(value)].concat()
-}
-
-/// A text without Huffman coding: its length with a prefix of seven bits, and its bytes.
-fn text(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() + 3);
-    let mut length = bytes.len();
-    if length < 127 {
-        out.extend(u8::try_from(length));
-    } else {
-        out.push(127);
-        length -= 127;
-        while length >= 128 {
-            out.extend(u8::try_from(length % 128 + 128));
-            length /= 128;
+impl Greedy {
+    /// Asks for `path`, `count` times at once, and reads the heads of the answers.
+    pub(crate) async fn ask(gate: &Gate, path: &str, count: u32) -> Self {
+        let mut wire = gate.wire().await;
+        let mut bytes = [PREFACE, &settings(&[(INITIAL_WINDOW_SIZE, 0)])].concat();
+        bytes.extend(frame(SETTINGS, ACK, 0, &[]));
+        bytes.extend((0..count).flat_map(|n| get(path, 2 * n + 1)));
+        wire.send(bytes).await;
+        let mut heads = 0;
+        while heads < count {
+            let frame = next(&mut wire).await.expect("the head of an answer");
+            heads += u32::from(frame.kind == HEADERS);
         }
-        out.extend(u8::try_from(length));
+        Self { wire }
     }
-    out.extend(bytes);
-    out
+
+    /// Waits until the gate ends the connection, and says whether it did; no data may come before.
+    pub(crate) async fn is_ended(mut self) -> bool {
+        loop {
+            match next(&mut self.wire).await {
+                Ok(frame) => assert_ne!(frame.kind, DATA, "there is no room for it: {frame:?}"),
+                Err(error) => return error.kind() != io::ErrorKind::TimedOut,
+            }
+        }
+    }
+}
+
+async fn next(wire: &mut Wire) -> io::Result<Frame> {
+    let (mut frame, length) = Frame::begin(&wire.take(HEAD).await?);
+    frame.payload = wire.take(length).await?;
+    Ok(frame)
+}
+
+fn get(path: &str, stream: u32) -> Vec<u8> {
+    let block = fields(&[
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", "gate.test"),
+        (":path", path),
+    ]);
+    frame(HEADERS, END_STREAM | END_HEADERS, stream, &block)
 }

@@ -18,7 +18,7 @@ use crate::support::raw::{DEADLINE, Reply, Wire};
 
 pub(crate) use log::Log;
 pub(crate) use setup::{Setup, launch};
-pub(crate) use tls::{Certificate, tls_before};
+pub(crate) use tls::{Certificate, tls_before, tls_before_both};
 
 /// How often a condition that nobody announces is looked at.
 const LOOK: Duration = Duration::from_millis(10);

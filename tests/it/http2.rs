@@ -1,5 +1,7 @@
 //! HTTP/2 from clients: by prior knowledge, and by ALPN over TLS.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Version};
 use http_body_util::{BodyExt as _, Empty};
@@ -224,4 +226,52 @@ async fn a_head_over_the_limit_is_refused_over_http2() {
         assert_eq!(response.status(), 431);
     }
     assert_eq!(world.backend.counts().requests, 0);
+}
+
+#[tokio::test]
+async fn more_headers_than_the_limit_is_a_431_over_http2() {
+    let world = World::with(|setup| setup.server("max_headers: 20")).await;
+    let names: Vec<String> = (0..40).map(|number| format!("x-{number}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
+    let mut client = plain(&world).await;
+    assert_eq!(client.get("/pub/x", &many[..10]).await.status, 200);
+    let refused = client.get("/pub/x", &many).await;
+    assert_error(&refused, 431, "headers_too_large");
+    assert_eq!(world.backend.counts().requests, 1);
+    assert_eq!(client.get("/pub/x", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_without_a_window_is_ended_and_its_upstream_connections_are_free_again() {
+    let world = World::with(|setup| {
+        setup
+            .server("idle_timeout: 1s")
+            .upstream("max_connections: 4")
+            .upstream("connect_timeout: 200ms")
+    })
+    .await;
+    let greedy = frames::Greedy::ask(&world.gate, "/pub/big?16777216", 4).await;
+    assert_error(&world.gate.get("/pub/x").await, 503, "upstream_busy");
+    assert!(greedy.is_ended().await);
+    world
+        .backend
+        .until("the end of all four", |counts| counts.aborted >= 4)
+        .await;
+    assert_eq!(world.gate.get("/pub/x").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_silent_event_stream_over_http2_is_no_client_that_takes_nothing() {
+    let world = World::with(|setup| setup.server("idle_timeout: 500ms")).await;
+    let mut client = plain(&world).await;
+    let answer = client.send(get("/pub/events", &[])).await;
+    let mut events = answer.expect("an answer").into_body();
+    for number in 1..=2 {
+        let silence = tokio::time::timeout(Duration::from_millis(1200), events.frame()).await;
+        assert!(silence.is_err(), "{silence:?}");
+        world.backend.release();
+        let event = events.frame().await.expect("more").expect("an event");
+        let data = event.into_data().expect("data");
+        assert_eq!(data, format!("data: {number}\n\n"));
+    }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::gate::{Setup, World, request};
+use crate::gate::{Certificate, Setup, World, request};
 use crate::support::auth0::Auth0;
 use crate::support::backend::Backend;
 use crate::support::h2::{H2, get};
-use crate::support::raw::DEADLINE;
+use crate::support::raw::{DEADLINE, Wire};
 
 #[tokio::test]
 async fn livez_readyz_and_metrics_are_on_the_admin_listener_alone() {
@@ -101,6 +101,45 @@ async fn sigterm_finishes_a_streaming_body() {
     }
     assert_eq!(received, total);
     assert_eq!(world.gate.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn clients_that_had_connected_and_not_asked_when_sigterm_came_are_served() {
+    let certificate = Certificate::new();
+    let mut world = World::with(|setup| setup.tls(&certificate)).await;
+    let mut wires = Vec::new();
+    for _ in 0..10 {
+        wires.push(world.gate.wire().await);
+        let tls = world.gate.tls(&certificate, &["http/1.1"]).await;
+        wires.push(Wire::over(tls.expect("TLS")));
+    }
+    // Some have begun to ask.
+    for wire in wires.iter_mut().step_by(3) {
+        wire.send("G").await;
+    }
+    world.gate.signal("TERM");
+    world.gate.until_readyz(503).await;
+    let whole = request("GET", "/pub/x", &[], "");
+    for (number, wire) in wires.iter_mut().enumerate() {
+        let begun = number % 3 == 0;
+        wire.send(&whole[usize::from(begun)..]).await;
+    }
+    for (number, wire) in wires.iter_mut().enumerate() {
+        let reply = wire.try_reply(false).await;
+        assert_eq!(reply.map(|reply| reply.status).ok(), Some(200), "{number}");
+        assert!(wire.is_closed().await, "{number}");
+    }
+    assert_eq!(world.gate.exit().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn clients_that_connect_and_never_ask_do_not_hold_the_drain() {
+    let mut world = World::start().await;
+    let mut silent = world.gate.wire().await;
+    world.gate.signal("TERM");
+    let stopped = timeout(Duration::from_secs(10), world.gate.exit()).await;
+    assert_eq!(stopped.expect("soon").code(), Some(0));
+    assert!(silent.is_closed().await);
 }
 
 #[tokio::test]

@@ -12,9 +12,10 @@ use crate::gate::World;
 use crate::support::backend::scripted::Scripted;
 use crate::support::raw::DEADLINE;
 
-type Socket = WebSocketStream<TcpStream>;
+pub(crate) type Socket = WebSocketStream<TcpStream>;
 
-async fn open(world: &World, path: &str, token: Option<&str>) -> Result<Socket, Error> {
+/// Asks for a WebSocket at `path`.
+pub(crate) async fn open(world: &World, path: &str, token: Option<&str>) -> Result<Socket, Error> {
     let mut request = http::Request::get(format!("ws://gate.test{path}"))
         .header("Host", "gate.test")
         .header("Connection", "Upgrade")
@@ -34,12 +35,14 @@ async fn open(world: &World, path: &str, token: Option<&str>) -> Result<Socket, 
         .map(|(socket, _)| socket)
 }
 
-async fn echoes(socket: &mut Socket, text: &str) -> bool {
+/// Whether `text` comes back through the tunnel.
+pub(crate) async fn echoes(socket: &mut Socket, text: &str) -> bool {
     socket.send(Message::text(text)).await.is_ok()
         && matches!(timeout(DEADLINE, socket.next()).await, Ok(Some(Ok(Message::Text(got)))) if got == text)
 }
 
-fn status(refused: Result<Socket, Error>) -> u16 {
+/// The status of the answer to [`open`].
+pub(crate) fn status(refused: Result<Socket, Error>) -> u16 {
     match refused {
         Err(Error::Http(response)) => response.status().as_u16(),
         Err(other) => unreachable!("{other}"),

@@ -2,6 +2,7 @@
 //!
 //! Paths that end in `/hold`, `/upload` or `/events` go on only when a test says so ([`Backend::release`]).
 
+pub(crate) mod framed;
 mod handlers;
 pub(crate) mod scripted;
 mod websocket;

@@ -94,7 +94,7 @@ mod tests {
     use serde_json::json;
 
     fn rsa(kid: &str) -> Value {
-        let n = "0".repeat(340) + "AQ";
+        let n = "0".repeat(340) + "Ac";
         json!({"kty": "RSA", "kid": kid, "n": format!("{}{n}", "z"), "e": "AQAB", "use": "sig", "alg": "RS256"})
     }
 

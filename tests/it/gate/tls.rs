@@ -37,16 +37,17 @@ impl Certificate {
         CertificateDer::from_pem_slice(self.chain.as_bytes()).expect("PEM")
     }
 
-    /// A server that shows this certificate.
-    fn server(&self) -> TlsAcceptor {
+    /// A server that shows this certificate and agrees to `alpn`.
+    fn server(&self, alpn: &[&str]) -> TlsAcceptor {
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("PEM");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the default versions")
             .with_no_client_auth()
             .with_single_cert(vec![self.der()], key)
             .expect("a certificate and its key");
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
     }
 
@@ -67,14 +68,33 @@ impl Certificate {
 
 /// Speaks TLS before `backend`, which does not.
 pub(crate) fn tls_before(certificate: &Certificate, backend: SocketAddr) -> Listening {
-    let acceptor = certificate.server();
+    relay(certificate.server(&[]), move |_| backend)
+}
+
+/// Speaks TLS before two backends, one for each protocol that the client may agree to.
+pub(crate) fn tls_before_both(
+    certificate: &Certificate,
+    http1: SocketAddr,
+    http2: SocketAddr,
+) -> Listening {
+    relay(certificate.server(&["h2", "http/1.1"]), move |agreed| {
+        if agreed == Some(b"h2") { http2 } else { http1 }
+    })
+}
+
+/// Takes TLS off, and carries the bytes to the backend that goes with the protocol agreed to.
+fn relay(
+    acceptor: TlsAcceptor,
+    backend: impl Fn(Option<&[u8]>) -> SocketAddr + Clone + Send + Sync + 'static,
+) -> Listening {
     Listening::start(Reserved::any().listen(), move |stream| {
-        let acceptor = acceptor.clone();
+        let (acceptor, backend) = (acceptor.clone(), backend.clone());
         async move {
             let Ok(mut outer) = acceptor.accept(stream).await else {
                 return;
             };
-            let Ok(mut inner) = TcpStream::connect(backend).await else {
+            let address = backend(outer.get_ref().1.alpn_protocol());
+            let Ok(mut inner) = TcpStream::connect(address).await else {
                 return;
             };
             let _ = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
