@@ -110,10 +110,12 @@ impl Admin {
 
 impl Handler for Admin {
     type Body = Full<Bytes>;
+    type Memory = ();
 
     fn handle(
         self: Arc<Self>,
         peer: Arc<Peer>,
+        _: Arc<()>,
         request: Request<RequestBody>,
     ) -> impl Future<Output = Response<Full<Bytes>>> + Send + 'static {
         let response = if is_local_name(&peer, &request) {

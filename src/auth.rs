@@ -12,4 +12,4 @@ pub use bearer::bearer;
 pub use config::{Cache, Config, Jwks};
 pub use error::TokenError;
 pub use jwks::{FetchError, KeyHealth, Keys};
-pub use verify::{Outcome, Verifier};
+pub use verify::{LastToken, Outcome, Verifier};

@@ -24,7 +24,7 @@ use record::{Record, Recorded};
 use refusal::Refusal;
 use target::Target;
 
-use crate::auth::{Outcome, TokenError, Verifier, bearer};
+use crate::auth::{LastToken, Outcome, TokenError, Verifier, bearer};
 use crate::clock::Clock;
 use crate::policy::{self, Credential, Found, NormalPath, Permit};
 use crate::proxy::{self, Outgoing, Upstream};
@@ -112,6 +112,7 @@ impl Gate {
         &self,
         rules: &Rules,
         record: &mut Record,
+        memory: &LastToken,
         request: Box<Request<RequestBody>>,
     ) -> Result<Answer, Refusal> {
         let config = &rules.config;
@@ -130,7 +131,9 @@ impl Gate {
         }
         let found = config.table.find(&path, request.method());
         record.found(&found, &config.table);
-        let permit = self.decide(rules, record, &path, &found, &request).await?;
+        let permit = self
+            .decide(rules, record, memory, &path, &found, &request)
+            .await?;
         let uri = proxy::origin_form(path.as_str(), request.uri()).ok_or(Refusal::Target)?;
         self.forward(config, record, permit, request, uri)
             .await
@@ -141,6 +144,7 @@ impl Gate {
         &self,
         rules: &Rules,
         record: &mut Record,
+        memory: &LastToken,
         path: &NormalPath<'_>,
         found: &Found<'_>,
         request: &Request<RequestBody>,
@@ -153,7 +157,9 @@ impl Gate {
             Some(requirement) if requirement.needs_token() && !self.shared.is_ready() => {
                 return Err(Refusal::NotReady);
             }
-            Some(requirement) if requirement.reads_token() => self.credential(request).await?,
+            Some(requirement) if requirement.reads_token() => {
+                self.credential(memory, request).await?
+            }
             Some(_) | None => Credential::None,
         };
         if let Credential::Valid(principal) = &credential {
@@ -167,6 +173,7 @@ impl Gate {
 
     async fn credential(
         &self,
+        memory: &LastToken,
         request: &Request<RequestBody>,
     ) -> Result<Credential<TokenError>, Refusal> {
         let unverified_token = match bearer(request.headers()) {
@@ -180,7 +187,7 @@ impl Gate {
         let Some(verifier) = &self.shared.verifier else {
             return Err(Refusal::NotReady);
         };
-        match verifier.verify(unverified_token).await {
+        match verifier.verify(unverified_token, memory).await {
             Outcome::Verified(principal) => Ok(Credential::Valid(principal)),
             Outcome::Refused(error) => Ok(Credential::Invalid(error)),
             Outcome::NotReady => Err(Refusal::NotReady),
@@ -227,10 +234,12 @@ impl Gate {
 
 impl Handler for Gate {
     type Body = Body;
+    type Memory = LastToken;
 
     fn handle(
         self: Arc<Self>,
         peer: Arc<Peer>,
+        memory: Arc<LastToken>,
         request: Request<RequestBody>,
     ) -> impl Future<Output = Response<Body>> + Send + 'static {
         // Boxed, because it passes through many hands: each would keep room for it in the request's future.
@@ -238,7 +247,7 @@ impl Handler for Gate {
         async move {
             let rules = self.shared.rules.load_full();
             let mut record = Record::start(&self.shared, &rules.config, peer, &request);
-            let answer = self.answer(&rules, &mut record, request).await;
+            let answer = self.answer(&rules, &mut record, &memory, request).await;
             let cors = rules.config.cors.as_ref();
             match answer {
                 Ok(Answer::Upstream(mut response)) => {

@@ -107,14 +107,8 @@ impl<B: RequestBody> Upstream<B> {
             Arc::clone(&shared.connector),
             stop.clone(),
         ));
-        let (sweeping, multiplexed) = (
-            pool::sweep(Arc::downgrade(&pool), stop.token()),
-            Arc::clone(&http2),
-        );
-        tasks.spawn(async move {
-            sweeping.await;
-            multiplexed.close();
-        });
+        tasks.spawn(pool::sweep(Arc::downgrade(&pool), stop.token()));
+        tasks.spawn(Arc::clone(&http2).give_way());
         Self {
             shared,
             pool,

@@ -37,10 +37,14 @@ pub trait Handler: Send + Sync + 'static {
         + Send
         + 'static;
 
+    /// What it remembers about one connection while the client is talking.
+    type Memory: Default + Send + Sync + 'static;
+
     /// Answers one request.
     fn handle(
         self: Arc<Self>,
         peer: Arc<Peer>,
+        memory: Arc<Self::Memory>,
         request: Request<RequestBody>,
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 

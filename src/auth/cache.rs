@@ -36,28 +36,29 @@ impl TokenCache {
         ))
     }
 
-    /// The key of a token; `None` when nothing is cached.
-    pub(super) fn digest(&self, unverified_token: &str) -> Option<Digest> {
-        self.0.as_ref()?;
-        digest::digest(&digest::SHA256, unverified_token.as_bytes())
-            .as_ref()
-            .try_into()
-            .ok()
+    /// Whether anything is cached at all.
+    pub(super) fn is_on(&self) -> bool {
+        self.0.is_some()
     }
 
-    pub(super) fn find(&self, digest: &Digest) -> Option<Arc<VerifiedToken>> {
-        self.0.as_ref()?.get(digest)
+    pub(super) fn find(&self, unverified_token: &str) -> Option<Arc<VerifiedToken>> {
+        self.0.as_ref()?.get(&digest(unverified_token)?)
     }
 
-    pub(super) fn insert(&self, digest: Digest, token: Arc<VerifiedToken>) {
-        if let Some(cache) = &self.0 {
-            cache.insert(digest, token);
+    pub(super) fn remove(&self, unverified_token: &str) {
+        if let (Some(cache), Some(digest)) = (&self.0, digest(unverified_token)) {
+            cache.invalidate(&digest);
         }
     }
 
-    pub(super) fn remove(&self, digest: &Digest) {
-        if let Some(cache) = &self.0 {
-            cache.invalidate(digest);
+    pub(super) fn insert(&self, unverified_token: &str, token: &Arc<VerifiedToken>) {
+        if let (Some(cache), Some(digest)) = (&self.0, digest(unverified_token)) {
+            cache.insert(digest, Arc::clone(token));
         }
     }
+}
+
+fn digest(unverified_token: &str) -> Option<Digest> {
+    let digest = digest::digest(&digest::SHA256, unverified_token.as_bytes());
+    digest.as_ref().try_into().ok()
 }

@@ -35,10 +35,20 @@ impl<E> ProxyError<E> {
                     || error.is_incomplete_message()
                     || error.is_closed()
                     || is_io(error)
+                    || is_gone(error)
             }
             Self::Connect(_) | Self::Busy | Self::Timeout | Self::Unasked | Self::Body(_) => false,
         }
     }
+}
+
+/// A connection that was told to end, or a stream that the upstream did not begin with (RFC 9113, section 8.7).
+fn is_gone(error: &hyper::Error) -> bool {
+    let source =
+        std::error::Error::source(error).and_then(|source| source.downcast_ref::<h2::Error>());
+    source.is_some_and(|error| {
+        error.is_go_away() || error.is_io() || error.reason() == Some(h2::Reason::REFUSED_STREAM)
+    })
 }
 
 /// A broken pipe or a reset, not a message that makes no sense.

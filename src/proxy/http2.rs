@@ -63,16 +63,26 @@ impl<B: RequestBody> Multiplexed<B> {
             drop(place);
         });
         let mut open = self.lock();
-        // In a drain nobody keeps it, so that it ends with its last request.
-        if !self.stop.is_draining() {
+        // In a drain, or when somebody waits for its place, nobody keeps it: it ends with its last request.
+        if !self.stop.is_draining() && !self.connector.is_wanted() {
             *open = Some(sender.clone());
         }
         Ok((sender, false))
     }
 
     /// Lets go of the connection, so that it ends when its last request has.
-    pub(super) fn close(&self) {
+    fn close(&self) {
         self.lock().take();
+    }
+
+    /// Lets go of the connection whenever somebody waits for its place, and for good at the drain.
+    pub(super) async fn give_way(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.stop.draining() => return self.close(),
+                () = self.connector.wanted() => self.close(),
+            }
+        }
     }
 
     fn current(&self) -> Option<Sender<B>> {

@@ -164,10 +164,14 @@ impl<H: Handler> Session<H> {
     ) {
         let watch = Arc::new(Watch::new());
         loop {
-            stream = match Box::pin(self.converse(stream, start, &watch)).await {
-                Some(silent) => silent,
+            (stream, start) = match Box::pin(self.converse(stream, start, &watch)).await {
+                Some(quiet) => quiet,
                 None => return,
             };
+            // The beginning of a request that came right behind the last one.
+            if !start.is_empty() {
+                continue;
+            }
             let patience = self.context.limits.idle_timeout.saturating_sub(QUIET);
             start = match self
                 .next_bytes(&mut stream, FIRST_READ, patience, Duration::ZERO)
@@ -179,13 +183,14 @@ impl<H: Handler> Session<H> {
         }
     }
 
-    /// Serves requests until the connection ends, or the client is silent; then returns the socket.
+    /// Serves requests until the connection ends, or the client is silent; then returns the
+    /// socket, and what was read of it and not used.
     async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         stream: S,
         start: Bytes,
         watch: &Arc<Watch>,
-    ) -> Option<S> {
+    ) -> Option<(S, Bytes)> {
         let wire = Wire::http1(stream, start, Arc::clone(watch), self.malformed());
         let limits = self.context.limits;
         let mut builder = http1::Builder::new();
@@ -203,12 +208,10 @@ impl<H: Handler> Session<H> {
         let end = self
             .supervise(Pin::new(&mut connection), shutdown, watch, Some(QUIET))
             .await;
-        let parts = connection
-            .into_parts()
-            .filter(|parts| parts.read_buf.is_empty())?;
+        let parts = connection.into_parts()?;
         let mut stream = parts.io.into_inner().into_stream();
         match end {
-            End::Quiet => Some(stream),
+            End::Quiet => Some((stream, parts.read_buf)),
             End::Expired(Phase::Head) => {
                 let words = self.malformed()(StatusCode::REQUEST_TIMEOUT);
                 let farewell = async {
@@ -330,6 +333,7 @@ impl<H: Handler> Session<H> {
             Arc::clone(&self.peer),
             Arc::clone(watch),
         );
+        let memory = Arc::<H::Memory>::default();
         let patience = self.context.limits.idle_timeout;
         let max_headers = self.context.limits.max_headers;
         service_fn(move |request: Request<Incoming>| {
@@ -346,7 +350,8 @@ impl<H: Handler> Session<H> {
             } else if request.headers().len() > max_headers {
                 request.extensions_mut().insert(Flaw::TooManyHeaders);
             }
-            let answering = Arc::clone(&handler).handle(Arc::clone(&peer), request);
+            let answering =
+                Arc::clone(&handler).handle(Arc::clone(&peer), Arc::clone(&memory), request);
             // Boxed: an idle connection keeps no room for a request that may never come.
             Box::pin(async move {
                 let response = answering.await;

@@ -188,10 +188,12 @@ async fn an_https_upstream_that_does_not_speak_http2_is_a_502_that_is_explained(
     })
     .await;
     assert_error(&world.gate.get("/pub/x").await, 502, "upstream_unreachable");
-    assert!(
-        world.gate.log.text().contains("protocol: http1"),
-        "{}",
-        world.gate.log.text()
-    );
+    world
+        .gate
+        .log
+        .until("what to set instead", 1, |event| {
+            event.to_string().contains("protocol: http1")
+        })
+        .await;
     assert_eq!(backend.counts().requests, 0);
 }

@@ -144,6 +144,21 @@ async fn pipelined_requests_are_served_in_order_after_a_silence() {
 }
 
 #[tokio::test]
+async fn a_request_that_began_behind_another_may_end_after_a_silence() {
+    let parking = Parking::with(|setup| setup).await;
+    for (kind, mut wire) in parking.wires().await {
+        let second = request("GET", "/pub/second", &[], "");
+        let (begun, rest) = second.split_at(20);
+        wire.send(request("GET", "/pub/first", &[], "") + begun)
+            .await;
+        assert_eq!(echoed(&mut wire).await, "/pub/first", "{kind}");
+        silent(&mut wire).await;
+        wire.send(rest).await;
+        assert_eq!(echoed(&mut wire).await, "/pub/second", "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_refused_is_refused_after_a_silence_too() {
     let parking = Parking::with(|setup| setup).await;
     for (kind, mut wire) in parking.parked().await {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Config as AuthConfig, Keys, Outcome, Verifier};
+use crate::auth::{Config as AuthConfig, Keys, LastToken, Outcome, Verifier};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::policy::Credential;
@@ -75,7 +75,7 @@ async fn outcome(config: AuthConfig, token: &str) -> Result<Outcome, String> {
         };
         // Without keys the outcome below says so.
         let _ = tokio::time::timeout(patience, ready).await;
-        verifier.verify(token).await
+        verifier.verify(token, &LastToken::default()).await
     };
     tokio::select! {
         () = keys.run(stop.clone()) => Ok(Outcome::NotReady),
