@@ -164,10 +164,10 @@ impl<H: Handler> Session<H> {
     ) {
         let watch = Arc::new(Watch::new());
         loop {
-            (stream, start) = match Box::pin(self.converse(stream, start, &watch)).await {
-                Some(quiet) => quiet,
-                None => return,
+            let Some(quiet) = Box::pin(self.converse(stream, start, &watch)).await else {
+                return;
             };
+            (stream, start) = quiet;
             // The beginning of a request that came right behind the last one.
             if !start.is_empty() {
                 continue;

@@ -197,10 +197,12 @@ impl Watch {
         self.line_seen.load(Relaxed)
     }
 
-    /// How long there has been no request, answer or byte; `None` while there is one.
+    /// How long there has been no request, answer or byte; `None` while there is one, and as long as a body is not
+    /// read to its end: what comes next is then the rest of it, and must never be taken for a request.
     pub(super) fn silence(&self) -> Option<Duration> {
         let since = Duration::from_millis(self.since.load(Relaxed));
-        (self.phase() == Phase::Idle).then(|| self.start.elapsed().saturating_sub(since))
+        let between = self.phase() == Phase::Idle && self.body_read.load(Relaxed);
+        between.then(|| self.start.elapsed().saturating_sub(since))
     }
 
     /// How long this phase may still go on; `None` is as long as the handler likes.
@@ -253,6 +255,17 @@ mod tests {
         watch.flushed();
         watch.received(b"# rest of an unread body");
         assert!(!watch.take_fragment());
+    }
+
+    #[test]
+    fn a_connection_is_not_silent_before_its_last_body_was_read() {
+        let watch = Watch::new();
+        let _ = watch.begin(false);
+        watch.finish();
+        watch.flushed();
+        assert_eq!(watch.silence(), None);
+        watch.body_read();
+        assert!(watch.silence().is_some());
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Greedy {
     }
 
     /// Waits until the gate ends the connection, and says whether it did; no data may come before.
-    pub(crate) async fn is_ended(mut self) -> bool {
+    pub(crate) async fn is_ended(&mut self) -> bool {
         loop {
             match next(&mut self.wire).await {
                 Ok(frame) => assert_ne!(frame.kind, DATA, "there is no room for it: {frame:?}"),

@@ -250,7 +250,7 @@ async fn a_client_without_a_window_is_ended_and_its_upstream_connections_are_fre
             .upstream("connect_timeout: 200ms")
     })
     .await;
-    let greedy = frames::Greedy::ask(&world.gate, "/pub/big?16777216", 4).await;
+    let mut greedy = frames::Greedy::ask(&world.gate, "/pub/big?16777216", 4).await;
     assert_error(&world.gate.get("/pub/x").await, 503, "upstream_busy");
     assert!(greedy.is_ended().await);
     world

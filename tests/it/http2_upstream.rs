@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::errors::assert_error;
@@ -9,6 +10,7 @@ use crate::gate::{Certificate, Setup, World, request, tls_before_both};
 use crate::support::backend::Backend;
 use crate::support::backend::framed::{Framed, Turn};
 use crate::support::net::Listening;
+use crate::support::raw::Wire;
 use crate::websockets::{echoes, open};
 
 /// An end of the process that waits for nothing takes less; `drain_timeout` is longer by far.
@@ -165,15 +167,20 @@ async fn few_places_serve_many_workers_over_http2() {
         })
         .await;
         // Held open, so that they are dealt out among the workers.
-        let mut wires = Vec::new();
-        for number in 0..8 {
-            let mut wire = world.gate.wire().await;
-            wire.send(request("GET", "/pub/x", &[], "")).await;
-            let reply = wire.reply().await;
-            assert_eq!(reply.status, 200, "{places} places, client {number}");
-            wires.push(wire);
+        let mut wires = join_all((0..8).map(|_| world.gate.wire())).await;
+        for wire in &mut wires {
+            assert_eq!(status(wire).await, 200, "{places} places, one by one");
+        }
+        for _ in 0..5 {
+            let statuses = join_all(wires.iter_mut().map(status)).await;
+            assert_eq!(statuses, [200; 8], "{places} places, all at once");
         }
     }
+}
+
+async fn status(wire: &mut Wire) -> u16 {
+    wire.send(request("GET", "/pub/x", &[], "")).await;
+    wire.reply().await.status
 }
 
 #[tokio::test]

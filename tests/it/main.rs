@@ -11,6 +11,7 @@ mod architecture;
 mod bodies;
 mod claims;
 mod config;
+mod connection_tokens;
 mod cors;
 mod errors;
 mod frames;

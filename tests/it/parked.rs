@@ -6,10 +6,11 @@ use tokio::time::{interval, timeout};
 
 use super::errors::assert_error;
 use crate::gate::{Certificate, Setup, World, request};
-use crate::support::raw::Wire;
+use crate::support::backend::framed::Framed;
+use crate::support::raw::{Reply, Wire};
 
-/// Longer than the silence after which a connection is parked.
-const SILENCE: Duration = Duration::from_millis(800);
+/// Longer than it takes to see that a connection is silent for half a second, which is looked for twice a second.
+const SILENCE: Duration = Duration::from_millis(1300);
 
 /// A gate with both listeners.
 struct Parking {
@@ -156,6 +157,36 @@ async fn a_request_that_began_behind_another_may_end_after_a_silence() {
         wire.send(rest).await;
         assert_eq!(echoed(&mut wire).await, "/pub/second", "{kind}");
     }
+}
+
+/// Sends the rest of a body that was answered before its end: a request in the eyes of whoever takes it for one.
+async fn goes_on_after_an_early_answer(world: &World) -> Option<Reply> {
+    let mut wire = world.gate.wire().await;
+    wire.send("POST /pub/early HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nfirst")
+        .await;
+    assert_eq!(wire.reply().await.status, 200);
+    // That the connection ends here is right, too.
+    let _ = timeout(SILENCE, wire.some()).await;
+    let _ = wire.try_send(request("GET", "/pub/rest", &[], "")).await;
+    let answer = timeout(SILENCE, wire.try_reply(false)).await;
+    answer.ok().and_then(Result::ok)
+}
+
+#[tokio::test]
+async fn the_rest_of_a_body_that_was_answered_early_is_no_request() {
+    let world = World::start().await;
+    let taken = goes_on_after_an_early_answer(&world).await;
+    assert!(taken.is_none(), "{taken:?}");
+    let backend = Framed::start(&[&[]]);
+    let world = World::with(|setup| {
+        setup
+            .upstream_url(&backend.url())
+            .upstream("protocol: http2")
+    })
+    .await;
+    let taken = goes_on_after_an_early_answer(&world).await;
+    assert!(taken.is_none(), "{taken:?}");
+    assert_eq!(backend.received().len(), 1);
 }
 
 #[tokio::test]
