@@ -147,6 +147,9 @@ struct HeaderMembers<'j> {
     encrypted: bool,
 }
 
+/// Members of a header or of claims; a token of Auth0's has a dozen or two. Each is compared with those before.
+const MAX_MEMBERS: usize = 256;
+
 /// An object whose members are filled in one by one.
 trait Members<'de>: Default {
     fn member<A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
@@ -215,6 +218,9 @@ impl<'de, T: Members<'de>> Visitor<'de> for MembersVisitor<T> {
         while let Some(Text(name)) = map.next_key()? {
             if seen.contains(&name) {
                 return Err(de::Error::custom(DUPLICATE));
+            }
+            if seen.len() >= MAX_MEMBERS {
+                return Err(de::Error::custom("too many members"));
             }
             members.member(&name, &mut map)?;
             seen.push(name);
@@ -471,6 +477,15 @@ mod tests {
         };
         assert_eq!(read, Ok(expected));
         assert!(claims(r#"{"nonce":"n"}"#).unwrap().id_token);
+    }
+
+    #[test]
+    fn a_token_with_hundreds_of_members_is_malformed() {
+        let members: Vec<String> = (0..300).map(|n| format!("\"m{n}\":{n}")).collect();
+        assert_eq!(
+            claims(&format!("{{{}}}", members.join(","))).unwrap_err(),
+            TokenError::Malformed
+        );
     }
 
     proptest! {

@@ -105,6 +105,11 @@ impl Connector {
         })
     }
 
+    /// How long opening a connection may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// The right to open one more connection, if there is one at once.
     pub(super) fn free_place(&self) -> Option<Place> {
         Arc::clone(&self.places).try_acquire_owned().ok()
@@ -112,6 +117,9 @@ impl Connector {
 
     /// Waits for that right, and has unused connections closed. `None` when it takes too long.
     pub(super) async fn place(&self) -> Option<Place> {
+        if let Some(place) = self.free_place() {
+            return Some(place);
+        }
         let _waiting = Waiting::new(&self.waiting);
         self.wanted.notify_waiters();
         let place = Arc::clone(&self.places).acquire_owned();

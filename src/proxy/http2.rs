@@ -44,7 +44,8 @@ impl<B: RequestBody> Multiplexed<B> {
         if let Some(sender) = self.current() {
             return Ok((sender, true));
         }
-        let _opening = self.opening.lock().await;
+        let waited = tokio::time::timeout(self.connector.timeout(), self.opening.lock()).await;
+        let _opening = waited.map_err(|_elapsed| ProxyError::Busy)?;
         if let Some(sender) = self.current() {
             return Ok((sender, true));
         }

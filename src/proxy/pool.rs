@@ -64,7 +64,12 @@ pub(super) async fn sweep<B: RequestBody>(pool: Weak<Pool<B>>, stop: Cancellatio
         .map(|pool| (pool.keep_alive, Arc::clone(&pool.connector)))
     {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => {
+                if let Some(pool) = pool.upgrade() {
+                    pool.clear();
+                }
+                return;
+            }
             () = connector.wanted() => {}
             () = tokio::time::sleep(keep_alive) => {}
         }

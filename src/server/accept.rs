@@ -1,13 +1,11 @@
 //! Listening, and dealing connections out to the workers.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::worker::Inbox;
@@ -93,7 +91,12 @@ impl Listener {
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, address)) => deal(&inboxes, stream, Peer::new(address, tls, place)),
+                Ok((stream, address)) => {
+                    // As a plain socket again: the worker's runtime will watch it, not ours.
+                    if let Ok(stream) = stream.into_std() {
+                        deal(&inboxes, stream, Peer::new(address, tls, place));
+                    }
+                }
                 Err(error) if is_gone(&error) => {}
                 Err(error) => {
                     tracing::warn!(error = %error, "accept failed");
@@ -102,8 +105,13 @@ impl Listener {
             }
         }
         // Whoever is in the queue already was told that the connection stands: serve them.
-        while let Some(Ok((stream, address))) = socket.accept().now_or_never() {
-            deal(&inboxes, stream, Peer::new(address, tls, None));
+        let socket = socket.into_std()?;
+        loop {
+            match socket.accept() {
+                Ok((stream, address)) => deal(&inboxes, stream, Peer::new(address, tls, None)),
+                Err(error) if is_gone(&error) => {}
+                Err(_would_block) => break,
+            }
         }
         Ok(())
     }
@@ -121,11 +129,8 @@ fn is_gone(error: &io::Error) -> bool {
 
 /// Gives the connection to the worker that has the fewest.
 fn deal(inboxes: &[Inbox], stream: TcpStream, peer: Peer) {
-    // As a plain socket again: the worker's runtime will watch it, not ours.
-    if let (Some(inbox), Ok(stream)) = (
-        inboxes.iter().min_by_key(|inbox| inbox.load()),
-        stream.into_std(),
-    ) {
+    let nonblocking = stream.set_nonblocking(true);
+    if let (Some(inbox), Ok(())) = (inboxes.iter().min_by_key(|inbox| inbox.load()), nonblocking) {
         inbox.send(stream, peer);
     }
 }

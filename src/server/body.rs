@@ -79,7 +79,7 @@ impl Body for RequestBody {
                     return Poll::Ready(Some(Err(BodyError::TooLarge)));
                 };
                 this.allowance = left;
-                if this.incoming.is_end_stream() {
+                if this.incoming.is_end_stream() || frame.is_trailers() {
                     this.watch.body_read();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -104,7 +104,13 @@ pub(super) struct Answer<B> {
     multiplexed: bool,
     /// A piece was handed out, and the next was not asked for yet.
     waiting: bool,
+    /// What is left of a piece that was too large for one.
+    rest: Bytes,
 }
+
+/// The largest piece of an HTTP/2 answer that is handed out at once, the size of a frame: a slow client that reads
+/// takes one in time, so only one that does not read is taken for stalled.
+const PIECE: usize = 16 << 10;
 
 /// One request being answered.
 pub(super) struct Exchange {
@@ -125,6 +131,7 @@ impl<B> Answer<B> {
             exchange,
             multiplexed,
             waiting: false,
+            rest: Bytes::new(),
         }
     }
 
@@ -146,30 +153,55 @@ impl<B> Drop for Answer<B> {
     }
 }
 
-impl<B: Body + Unpin> Body for Answer<B> {
-    type Data = B::Data;
+impl<B> Answer<B> {
+    /// The frame, or as much of it as may be handed out at once.
+    fn piece(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match frame.into_data() {
+            Ok(mut data) if data.len() > PIECE => {
+                let piece = data.split_to(PIECE);
+                self.rest = data;
+                Frame::data(piece)
+            }
+            Ok(data) => Frame::data(data),
+            Err(trailers) => trailers,
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
+    type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.waits_for_client(false);
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if self.multiplexed
-            && matches!(polled, Poll::Ready(Some(Ok(_))))
-            && !self.body.is_end_stream()
-        {
-            self.waits_for_client(true);
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = &mut *self;
+        if !this.multiplexed {
+            return Pin::new(&mut this.body).poll_frame(cx);
         }
-        polled
+        this.waits_for_client(false);
+        let rest = std::mem::take(&mut this.rest);
+        let polled = if rest.is_empty() {
+            Pin::new(&mut this.body).poll_frame(cx)
+        } else {
+            Poll::Ready(Some(Ok(Frame::data(rest))))
+        };
+        polled.map(|frame| {
+            frame.map(|frame| {
+                // Until it is asked for the next, or dropped: the last piece, too, has to be taken.
+                this.waits_for_client(true);
+                frame.map(|frame| this.piece(frame))
+            })
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
+        // Asked for before the first piece, when nothing is left over.
         self.body.size_hint()
     }
 }

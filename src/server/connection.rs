@@ -110,21 +110,24 @@ impl<H: Handler> Session<H> {
 
     /// Tells HTTP/2 with prior knowledge (RFC 9113, section 3.3) from HTTP/1.1 by its first bytes.
     async fn serve_plain(self, mut stream: TcpStream) {
+        let limits = self.context.limits;
         let mut start = Vec::with_capacity(PREFACE.len());
+        let mut over = Instant::now() + limits.idle_timeout;
         while start.len() < PREFACE.len() && PREFACE.starts_with(&start) {
-            let wanted = PREFACE.len() - start.len();
-            match self
-                .next_bytes(
-                    &mut stream,
-                    wanted,
-                    self.context.limits.idle_timeout,
-                    LAST_WORDS,
-                )
+            let (wanted, patience) = (
+                PREFACE.len() - start.len(),
+                over.saturating_duration_since(Instant::now()),
+            );
+            let Some(bytes) = self
+                .next_bytes(&mut stream, wanted, patience, LAST_WORDS)
                 .await
-            {
-                Some(bytes) => start.extend_from_slice(&bytes),
-                None => return,
+            else {
+                return;
+            };
+            if start.is_empty() {
+                over = Instant::now() + limits.header_timeout;
             }
+            start.extend_from_slice(&bytes);
         }
         if start == PREFACE {
             Box::pin(self.serve_http2(stream, start.into())).await;

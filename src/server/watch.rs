@@ -98,9 +98,10 @@ impl Watch {
     /// without a word, and a target with a fragment must be refused.
     pub(super) fn received(&self, bytes: &[u8]) {
         match self.phase() {
-            Phase::Idle => self.enter(Phase::Head),
+            // Else it is the rest of a body, whose request was answered before its end.
+            Phase::Idle if self.body_read.load(Relaxed) => self.enter(Phase::Head),
             Phase::Head => {}
-            Phase::Busy | Phase::Finishing | Phase::Tunnel => return,
+            Phase::Idle | Phase::Busy | Phase::Finishing | Phase::Tunnel => return,
         }
         // After an unread body it is unknown where the next request starts.
         if self.line_seen.load(Relaxed) || !self.body_read.load(Relaxed) {
@@ -208,14 +209,13 @@ impl Watch {
     /// How long this phase may still go on; `None` is as long as the handler likes.
     pub(super) fn remaining(&self, limits: &Limits) -> Option<Duration> {
         let since = self.since.load(Relaxed);
-        let blocked = Some(self.blocked_since.load(Relaxed))
-            .filter(|since| *since > 0)
-            .or_else(|| self.oldest_stall());
+        let unwritten = Some(self.blocked_since.load(Relaxed)).filter(|since| *since > 0);
+        let blocked = unwritten.into_iter().chain(self.oldest_stall()).min();
         let (since, allowed) = match (self.phase(), blocked) {
             (Phase::Head, _) => (since, limits.header_timeout),
             (Phase::Idle | Phase::Finishing, None) => (since, limits.idle_timeout),
-            (Phase::Busy, None) | (Phase::Tunnel, _) => return None,
-            (Phase::Idle | Phase::Finishing | Phase::Busy, Some(blocked)) => {
+            (Phase::Busy | Phase::Tunnel, None) => return None,
+            (Phase::Idle | Phase::Finishing | Phase::Busy | Phase::Tunnel, Some(blocked)) => {
                 (blocked, limits.idle_timeout)
             }
         };
