@@ -261,6 +261,15 @@ async fn a_client_without_a_window_is_ended_and_its_upstream_connections_are_fre
 }
 
 #[tokio::test]
+async fn a_client_without_a_window_is_ended_however_small_the_answer() {
+    let world = World::with(|setup| setup.server("idle_timeout: 1s")).await;
+    for path in ["/pub/x", "/nowhere"] {
+        let mut greedy = frames::Greedy::ask(&world.gate, path, 1).await;
+        assert!(greedy.is_ended().await, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_silent_event_stream_over_http2_is_no_client_that_takes_nothing() {
     let world = World::with(|setup| setup.server("idle_timeout: 500ms")).await;
     let mut client = plain(&world).await;

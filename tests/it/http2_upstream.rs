@@ -178,6 +178,19 @@ async fn few_places_serve_many_workers_over_http2() {
     }
 }
 
+#[tokio::test]
+async fn each_worker_keeps_its_connection_while_there_is_room_for_all() {
+    let backend = Backend::start_h2();
+    let world = World::with(|setup| over_http2(setup, &backend.url()).server("workers: 4")).await;
+    let mut wires = join_all((0..8).map(|_| world.gate.wire())).await;
+    for _ in 0..5 {
+        for wire in &mut wires {
+            assert_eq!(status(wire).await, 200);
+        }
+    }
+    assert_eq!(backend.counts().connections, 4);
+}
+
 async fn status(wire: &mut Wire) -> u16 {
     wire.send(request("GET", "/pub/x", &[], "")).await;
     wire.reply().await.status
