@@ -35,7 +35,7 @@ const DEFAULT_MAX_HEADERS: usize = 100;
 /// How long a last answer may take to be written, and a new client to speak when the drain begins.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// After this much silence a connection gives its buffers back.
-const QUIET: Duration = Duration::from_millis(500);
+const QUIET: Duration = Duration::from_millis(100);
 /// Bytes read at first of a client that was silent.
 const FIRST_READ: usize = 1024;
 /// An idle HTTP/2 connection is asked for a sign of life this often, and given this long for it.
@@ -170,11 +170,15 @@ impl<H: Handler> Session<H> {
             let Some(quiet) = Box::pin(self.converse(stream, start, &watch)).await else {
                 return;
             };
-            (stream, start) = quiet;
+            let unused;
+            (stream, unused) = quiet;
             // The beginning of a request that came right behind the last one.
-            if !start.is_empty() {
+            if !unused.is_empty() {
+                start = unused;
                 continue;
             }
+            // Empty, it still holds the parser's whole buffer.
+            drop(unused);
             let patience = self.context.limits.idle_timeout.saturating_sub(QUIET);
             start = match self
                 .next_bytes(&mut stream, FIRST_READ, patience, Duration::ZERO)
