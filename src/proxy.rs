@@ -26,7 +26,7 @@ pub use body::Body;
 pub use config::{Assertion, Config, HostPolicy, Protocol};
 pub use connect::ConnectError;
 pub use error::ProxyError;
-pub use headers::{Addressing, is_reserved};
+pub use headers::Addressing;
 use http2::Multiplexed;
 use link::Link;
 use pool::Pool;
@@ -183,14 +183,7 @@ impl<B: RequestBody> Upstream<B> {
                     return Ok(response
                         .map(|incoming| Body::linked(incoming, link, pool, config.idle_timeout)));
                 }
-                // A pooled connection that the upstream had closed: nothing was sent, or nothing that counts.
-                Err(failure) => {
-                    let again = failure.unsent.or_else(|| spare.take().map(Spare::request));
-                    match (reused && failure.error.is_dead_connection(), again) {
-                        (true, Some(again)) => request = again,
-                        (_, _) => return Err(failure.error),
-                    }
-                }
+                Err(failure) => request = again(failure, reused, &mut spare)?,
             }
         }
     }
@@ -222,13 +215,7 @@ impl<B: RequestBody> Upstream<B> {
                 Ok(response) => {
                     return Ok(response.map(|incoming| Body::plain(incoming, config.idle_timeout)));
                 }
-                Err(failure) => {
-                    let again = failure.unsent.or_else(|| spare.take().map(Spare::request));
-                    match (reused && failure.error.is_dead_connection(), again) {
-                        (true, Some(again)) => request = again,
-                        (_, _) => return Err(failure.error),
-                    }
-                }
+                Err(failure) => request = again(failure, reused, &mut spare)?,
             }
         }
     }
@@ -261,6 +248,20 @@ impl<B: RequestBody> Upstream<B> {
             });
         }
         Ok(response.map(|incoming| Body::plain(incoming, config.idle_timeout)))
+    }
+}
+
+/// What to send again after a failure on a connection that was open before and that the upstream had closed:
+/// nothing was sent, or nothing that counts. Any other failure is returned.
+fn again<B: RequestBody>(
+    failure: upload::Failure<B>,
+    reused: bool,
+    spare: &mut Option<Spare>,
+) -> Result<Request<Upload<B>>, ProxyError<B::Error>> {
+    let request = failure.unsent.or_else(|| spare.take().map(Spare::request));
+    match request {
+        Some(request) if reused && failure.error.is_dead_connection() => Ok(request),
+        Some(_) | None => Err(failure.error),
     }
 }
 

@@ -62,7 +62,7 @@ pub struct Peer {
     /// Its address as text, once for all its requests.
     text: String,
     /// The connection's place among those that may be open at once; tunnels keep it.
-    place: Option<OwnedSemaphorePermit>,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Peer {
@@ -73,7 +73,7 @@ impl Peer {
             address,
             tls,
             text: address.ip().to_canonical().to_string(),
-            place,
+            _place: place,
         }
     }
 
@@ -81,12 +81,6 @@ impl Peer {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
-    }
-
-    /// Whether its connection counts against the limit.
-    #[must_use]
-    pub fn is_counted(&self) -> bool {
-        self.place.is_some()
     }
 }
 

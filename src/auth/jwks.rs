@@ -74,6 +74,15 @@ impl Keys {
         })
     }
 
+    /// Puts these keys in force, as a fetch would.
+    #[cfg(test)]
+    pub(super) fn publish(&self, keys: &serde_json::Value) {
+        let body = serde_json::json!({ "keys": keys }).to_string();
+        let previous = self.current.load_full();
+        let set = KeySet::parse(body.as_bytes(), previous.as_deref()).unwrap();
+        self.current.store(Some(Arc::new(set)));
+    }
+
     /// Keeps the keys fresh until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut pause = FIRST_PAUSE;

@@ -284,3 +284,141 @@ impl VerifiedToken {
         (self.principal.subject.len() + self.principal.permissions.as_str().len()) as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::config;
+    use super::*;
+    use crate::clock::ManualClock;
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::{Value, json};
+
+    /// An issuer with one key, and verifiers with and without a cache that show one time.
+    struct Stage {
+        pair: Ed25519KeyPair,
+        clock: Arc<ManualClock>,
+        keys: Arc<Keys>,
+        verifiers: [Verifier; 2],
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let jwks = config::Jwks {
+                url: "http://127.0.0.1:9/".into(),
+                refresh: Duration::from_secs(600),
+                stale: Duration::from_secs(600),
+                cooldown: Duration::from_secs(600),
+                timeout: Duration::from_millis(1),
+            };
+            let metrics = Arc::new(Metrics::new().unwrap());
+            let keys = Arc::new(Keys::new(jwks.clone(), Arc::clone(&metrics)).unwrap());
+            let clock = Arc::new(ManualClock::default());
+            let verifiers = [100, 0].map(|entries| {
+                let config = Config {
+                    issuers: vec!["https://issuer/".into()],
+                    audience: vec!["api".into()],
+                    algorithms: vec![Algorithm::EdDSA],
+                    leeway: Duration::from_secs(30),
+                    jwks: jwks.clone(),
+                    cache: config::Cache {
+                        entries,
+                        bytes: 1 << 20,
+                    },
+                };
+                let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+                Verifier::new(config, Arc::clone(&keys), clock, Arc::clone(&metrics))
+            });
+            let pair = Ed25519KeyPair::generate().unwrap();
+            keys.publish(&json!([jwk(&pair)]));
+            Self {
+                pair,
+                clock,
+                keys,
+                verifiers,
+            }
+        }
+
+        fn token(&self, claims: &Value) -> String {
+            let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+            let signed = format!(
+                "{}.{}",
+                part(r#"{"alg":"EdDSA","kid":"k"}"#),
+                part(&claims.to_string())
+            );
+            let signature = URL_SAFE_NO_PAD.encode(self.pair.sign(signed.as_bytes()));
+            format!("{signed}.{signature}")
+        }
+
+        /// What each verifier says at `seconds`: nothing is wrong, or this.
+        async fn verdicts(
+            &self,
+            token: &str,
+            last: &[LastToken; 2],
+            seconds: u64,
+        ) -> [Option<TokenError>; 2] {
+            self.clock.set(seconds);
+            let mut verdicts = [None; 2];
+            for (number, verifier) in self.verifiers.iter().enumerate() {
+                verdicts[number] = match verifier.verify(token, &last[number]).await {
+                    Outcome::Verified(_) => None,
+                    Outcome::Refused(error) => Some(error),
+                    Outcome::NotReady => panic!("there are keys"),
+                };
+            }
+            verdicts
+        }
+    }
+
+    fn jwk(pair: &Ed25519KeyPair) -> Value {
+        let x = URL_SAFE_NO_PAD.encode(pair.public_key());
+        json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": x})
+    }
+
+    fn claims() -> Value {
+        json!({"iss": "https://issuer/", "aud": "api", "sub": "u", "nbf": 1_000, "iat": 1_000, "exp": 2_000})
+    }
+
+    #[tokio::test]
+    async fn cached_or_not_the_verdict_is_the_same_at_every_moment() {
+        let stage = Stage::new();
+        let token = stage.token(&claims());
+        let last = <[LastToken; 2]>::default();
+        let (early, late) = (Some(TokenError::NotYetValid), Some(TokenError::Expired));
+        let moments = [
+            (969, early),
+            (970, None),
+            (1_500, None),
+            (2_029, None),
+            (2_030, late),
+            (1_500, None),
+            (969, early),
+        ];
+        // Twice, so that the second time everything that can be remembered is.
+        for (seconds, verdict) in [moments, moments].concat() {
+            assert_eq!(
+                stage.verdicts(&token, &last, seconds).await,
+                [verdict; 2],
+                "at {seconds}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_leaves_the_set_takes_what_it_signed_along() {
+        let stage = Stage::new();
+        let token = stage.token(&claims());
+        let last = <[LastToken; 2]>::default();
+        for _ in 0..3 {
+            assert_eq!(stage.verdicts(&token, &last, 1_500).await, [None; 2]);
+        }
+        stage
+            .keys
+            .publish(&json!([jwk(&Ed25519KeyPair::generate().unwrap())]));
+        assert_eq!(
+            stage.verdicts(&token, &last, 1_500).await,
+            [Some(TokenError::Signature); 2]
+        );
+    }
+}

@@ -210,16 +210,6 @@ pub(super) fn for_http2<B>(request: &mut Request<B>, scheme: &Scheme) {
     *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
 }
 
-/// Whether a header is set by Tollgate itself or means something to one hop only: not a name for anything else.
-#[must_use]
-pub fn is_reserved(name: &HeaderName) -> bool {
-    fate(name.as_str()) != Fate::Keep
-        || matches!(
-            name.as_str(),
-            "host" | "authorization" | "content-length" | "traceparent"
-        )
-}
-
 fn fate(name: &str) -> Fate {
     // Only letters that start a name we care about; most headers end here.
     if !matches!(
