@@ -1,5 +1,6 @@
 //! Putting the parts together, and the life of the process: start, reload, drain, end.
 
+mod billing;
 mod reload;
 mod signals;
 
@@ -19,9 +20,11 @@ use crate::gate::{self, Gate};
 use crate::proxy::{self, ConnectError, Upstream};
 use crate::server::{self, BindError, Certificates, Limits, Listen, Server, StartError, TlsError};
 use crate::stop::Stop;
+use crate::store::StoreError;
 use crate::telemetry::Metrics;
 use crate::telemetry::log::LogGuard;
 use crate::telemetry::trace::Tracer;
+use crate::{auth0, stripe};
 pub use signals::Signals;
 
 /// Connections that the admin listener bears: probes and scrapes, not the public.
@@ -48,6 +51,18 @@ pub enum StartupError {
     /// A metric was registered twice.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// The ledger cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No client for Stripe can be made.
+    #[error(transparent)]
+    Stripe(#[from] stripe::Error),
+    /// No client for Auth0's Management API can be made.
+    #[error(transparent)]
+    Auth0(#[from] auth0::Error),
+    /// The config asks for PostgreSQL.
+    #[error("store.url: this version keeps the ledger in SQLite alone: write `sqlite://FILE`")]
+    Postgres,
     /// A socket broke.
     #[error("a listening socket broke: {0}")]
     Socket(#[from] io::Error),
@@ -79,6 +94,7 @@ pub struct App {
     /// Ends after the public server, so that probes see the drain.
     admin_stop: Stop,
     background: TaskTracker,
+    billing: Option<billing::Running>,
 }
 
 /// How the process ended.
@@ -96,7 +112,7 @@ impl App {
     /// # Errors
     ///
     /// See [`StartupError`].
-    pub fn start(config: Config, outlets: Outlets, stop: Stop) -> Result<Self, StartupError> {
+    pub async fn start(config: Config, outlets: Outlets, stop: Stop) -> Result<Self, StartupError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let metrics = Arc::new(Metrics::new()?);
         let background = TaskTracker::new();
@@ -107,12 +123,24 @@ impl App {
             let keys = Arc::clone(keys);
             Verifier::new(auth, keys, Arc::clone(&clock), Arc::clone(&metrics))
         });
+        let around = billing::Surroundings {
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+            background: &background,
+            end: &admin_stop,
+            stop: &stop,
+        };
+        let (sold, billing) = match &config.billing {
+            Some(config) => Some(billing::start(config, &around).await?).unzip(),
+            None => (None, None),
+        };
         let shared = Arc::new(gate::Shared::new(
             config.gate.clone(),
             verifier,
             Arc::clone(&clock),
             Arc::clone(&metrics),
             outlets.tracer,
+            sold,
         ));
         let certificates = Certificates::none();
         if let Some(files) = &config.server.tls {
@@ -150,6 +178,7 @@ impl App {
             stop,
             admin_stop,
             background,
+            billing,
         };
         app.announce();
         Ok(app)
@@ -161,12 +190,6 @@ impl App {
         }
         if let Some(address) = self.admin {
             tracing::info!(listener.address = %address, "admin listening");
-        }
-        if self.config.billing.is_some() {
-            tracing::warn!(
-                "the config sells plans, but this version does not take payments: the Stripe paths answer 501, \
-                 the ledger is not opened, and roles are not changed"
-            );
         }
     }
 
@@ -182,7 +205,13 @@ impl App {
             tokio::time::sleep(self.drain_timeout).await;
             stop.kill();
         };
-        let finished = self.server.finished();
+        let finished = async {
+            self.server.finished().await;
+            // Until now, because a request in flight may wait for what they do.
+            if let Some(billing) = &self.billing {
+                billing.finish().await;
+            }
+        };
         tokio::pin!(finished);
         let cut_short = tokio::select! {
             () = &mut finished => false,

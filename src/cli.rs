@@ -1,19 +1,24 @@
 //! The command line. Each command is a file; this one reads the arguments.
 
 mod check;
+mod events;
 mod explain;
 mod health;
+mod ledger;
 mod schema;
 mod serve;
+mod store;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
+use crate::config::{self, Config};
 use explain::Who;
 
-/// A reverse proxy that checks Auth0 access tokens and enforces a permission per route.
+/// A reverse proxy that checks Auth0 access tokens, enforces a permission per route, and keeps Auth0 roles true to
+/// what was paid through Stripe.
 #[derive(Debug, Parser)]
 #[command(name = "tollgate", version, max_term_width = 100)]
 struct Arguments {
@@ -57,6 +62,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The events that Stripe sent, as the ledger keeps them.
+    Events {
+        #[command(subcommand)]
+        action: events::Action,
+    },
+    /// The ledger's file.
+    Store {
+        #[command(subcommand)]
+        action: store::Action,
+    },
     /// Ask a running gate whether it is ready, for container health checks.
     Health,
     /// Print the JSON Schema of the config file.
@@ -90,11 +105,24 @@ pub fn run() -> anyhow::Result<u8> {
             json,
             &mut out,
         )?,
+        Command::Events { action } => events::run(config, &action, &mut out)?,
+        Command::Store { action } => store::run(config, &action, &mut out)?,
         Command::Health => health::run(config, &mut out)?,
         Command::Schema => schema::run(&mut out)?,
     };
     out.flush()?;
     Ok(status)
+}
+
+/// Reads the config for a command. What is wrong with it is printed, and `Err` holds the exit status then.
+fn read_config(path: &Path, out: &mut dyn Write) -> io::Result<Result<Config, u8>> {
+    match config::load(path, &config::process_env) {
+        Ok(config) => Ok(Ok(config)),
+        Err(report) => {
+            write!(out, "{report}")?;
+            Ok(Err(2))
+        }
+    }
 }
 
 fn who(permissions: Option<String>, token: Option<String>) -> io::Result<Who> {

@@ -19,7 +19,7 @@ mod words;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-pub use billing::{Billing, Cancel, Management, PastDue, Plan, Role, Sale, Store, Webhook};
+pub use billing::{Billing, Cancel, Store};
 pub use interpolate::process_env;
 pub use report::{Report, Reported};
 pub use schema::schema;

@@ -5,6 +5,7 @@ mod config;
 mod cors;
 mod intercept;
 mod limit;
+mod overlay;
 mod record;
 mod refusal;
 mod target;
@@ -15,20 +16,23 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 
 pub use config::{AllowedHeaders, Config, Cors, Origins, Per, RateLimit};
 pub use intercept::{Claim, ENDPOINTS, Endpoint, claim, hides};
+use overlay::{Overlaid, PlanNames};
 use record::{Record, Recorded};
 use refusal::Refusal;
 use target::Target;
 
 use crate::auth::{LastToken, Outcome, TokenError, Verifier, bearer};
 use crate::clock::Clock;
+use crate::endpoints::Endpoints;
 use crate::policy::{self, Credential, Found, NormalPath, Permit};
-use crate::proxy::{self, Outgoing, Upstream};
+use crate::proxy::{self, Outgoing, Tenure, Upstream};
 use crate::server::{Handler, Peer, RequestBody};
+use crate::sync::Overlay;
 use crate::telemetry::Metrics;
 use crate::telemetry::trace::Tracer;
 
@@ -45,19 +49,39 @@ pub struct Shared {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     tracer: Option<Arc<Tracer>>,
+    billing: Option<Billing>,
+}
+
+/// The payment half, as the gate knows it.
+pub struct Billing {
+    /// Entitlements newer than the tokens in the field.
+    pub overlay: Arc<Overlay>,
+    /// What answers the intercepted paths.
+    pub endpoints: Endpoints,
 }
 
 /// One snapshot of the config, with the buckets of its rate limits.
 struct Rules {
     config: Config,
     limits: limit::Limits,
+    plans: PlanNames,
 }
 
 impl Rules {
-    fn new(config: Config) -> Self {
-        let limits = limit::Limits::new(&config.rate_limits);
-        Self { config, limits }
+    fn new(config: Config, limits: limit::Limits) -> Self {
+        let plans = PlanNames::new(&config.catalog);
+        Self {
+            config,
+            limits,
+            plans,
+        }
     }
+}
+
+/// A request that was decided on: the permit, and what the ledger knows of its principal.
+struct Admission {
+    permit: Permit,
+    overlaid: Option<Overlaid>,
 }
 
 impl Shared {
@@ -69,20 +93,23 @@ impl Shared {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         tracer: Option<Arc<Tracer>>,
+        billing: Option<Billing>,
     ) -> Self {
+        let limits = limit::Limits::new(&config.rate_limits);
         Self {
-            rules: ArcSwap::from_pointee(Rules::new(config)),
+            rules: ArcSwap::from_pointee(Rules::new(config, limits)),
             verifier,
             clock,
             metrics,
             tracer,
+            billing,
         }
     }
 
     /// Puts new rules in force for requests that come from now on.
     pub fn reload(&self, config: Config) {
         let limits = self.rules.load().limits.renewed(&config.rate_limits);
-        self.rules.store(Arc::new(Rules { config, limits }));
+        self.rules.store(Arc::new(Rules::new(config, limits)));
     }
 
     /// Whether tokens can be verified.
@@ -125,19 +152,61 @@ impl Gate {
         }
         let path = NormalPath::parse(target.path, &config.paths)?;
         record.path(path.as_str());
-        rules.limits.check_client(&path, record.client())?;
-        if config.billing {
-            intercept::refuse(&path, request.method())?;
+        let endpoint = self.intercepted(config, &path, request.method())?;
+        if let Some((endpoint, _)) = endpoint {
+            record.endpoint(endpoint);
+        }
+        if record.is_limited() {
+            rules.limits.check_client(&path, record.client())?;
+        }
+        if let Some((endpoint, endpoints)) = endpoint {
+            let found = endpoint.found();
+            let admission = self
+                .decide(rules, record, memory, &path, &found, &request)
+                .await?;
+            let parameter = intercept::last_segment(path.as_str()).to_owned();
+            return Box::pin(intercept::serve(
+                (endpoint, endpoints),
+                record,
+                admission,
+                parameter,
+                request,
+            ))
+            .await
+            .map(Answer::Own);
         }
         let found = config.table.find(&path, request.method());
         record.found(&found, &config.table);
-        let permit = self
+        let admission = self
             .decide(rules, record, memory, &path, &found, &request)
             .await?;
         let uri = proxy::origin_form(path.as_str(), request.uri()).ok_or(Refusal::Target)?;
-        self.forward(config, record, permit, request, uri)
+        self.forward(config, record, admission, &found, request, uri)
             .await
             .map(Answer::Upstream)
+    }
+
+    /// The endpoint of our own that `path` is, with what answers it.
+    fn intercepted(
+        &self,
+        config: &Config,
+        path: &NormalPath<'_>,
+        method: &Method,
+    ) -> Result<Option<(&'static Endpoint, &Endpoints)>, Refusal> {
+        let claimed = if config.billing {
+            claim(path, method)
+        } else {
+            Claim::None
+        };
+        match (claimed, &self.shared.billing) {
+            (Claim::None, _) => Ok(None),
+            (Claim::Endpoint(endpoint), Some(billing)) => Ok(Some((endpoint, &billing.endpoints))),
+            (Claim::WrongMethod(endpoint), _) => Err(Refusal::MethodNotAllowed {
+                allow: endpoint.allow().to_owned(),
+            }),
+            // A reload that adds payments takes effect at the next start; until then nobody answers these paths.
+            (Claim::Unknown, _) | (Claim::Endpoint(_), None) => Err(Refusal::NotFound),
+        }
     }
 
     async fn decide(
@@ -148,11 +217,15 @@ impl Gate {
         path: &NormalPath<'_>,
         found: &Found<'_>,
         request: &Request<RequestBody>,
-    ) -> Result<Permit, Refusal> {
+    ) -> Result<Admission, Refusal> {
         if cors::is_preflight(request) {
-            return policy::decide_preflight(found).map_err(Refusal::from);
+            let permit = policy::decide_preflight(found).map_err(Refusal::from)?;
+            return Ok(Admission {
+                permit,
+                overlaid: None,
+            });
         }
-        let credential = match found.requirement() {
+        let mut credential = match found.requirement() {
             // Without keys nobody can be let in, and nobody should be told to sign in again.
             Some(requirement) if requirement.needs_token() && !self.shared.is_ready() => {
                 return Err(Refusal::NotReady);
@@ -162,13 +235,20 @@ impl Gate {
             }
             Some(_) | None => Credential::None,
         };
-        if let Credential::Valid(principal) = &credential {
+        let mut overlaid = None;
+        if let Credential::Valid(principal) = &mut credential {
             record.principal(principal);
+            let known = self.shared.overlaid(rules, Arc::clone(principal));
+            *principal = Arc::clone(&known.effective);
+            overlaid = Some(known);
         }
-        rules
-            .limits
-            .check_subject(path, record.client(), record.subject())?;
-        policy::decide(found, credential).map_err(Refusal::from)
+        if record.is_limited() {
+            rules
+                .limits
+                .check_subject(path, record.client(), record.subject())?;
+        }
+        let permit = policy::decide(found, credential).map_err(Refusal::from)?;
+        Ok(Admission { permit, overlaid })
     }
 
     async fn credential(
@@ -198,7 +278,8 @@ impl Gate {
         &self,
         config: &Config,
         record: &mut Record,
-        permit: Permit,
+        admission: Admission,
+        found: &Found<'_>,
         mut request: Box<Request<RequestBody>>,
         uri: http::Uri,
     ) -> Result<Response<proxy::Body<RequestBody>>, Refusal> {
@@ -208,17 +289,13 @@ impl Gate {
         *request.uri_mut() = uri;
         record.permitted();
         let addressing = record.addressing(request.headers());
-        let remaining = self
-            .shared
-            .verifier
-            .as_ref()
-            .zip(permit.needed())
-            .map(|(verifier, who)| verifier.remaining(who));
-        let ends = remaining.and_then(|left| tokio::time::Instant::now().checked_add(left));
+        let Admission { permit, overlaid } = admission;
+        let tenure = self.tenure(config, found, &permit, overlaid.as_ref());
         let outgoing = Outgoing {
             request,
             addressing,
-            ends,
+            plan: overlaid.and_then(|overlaid| overlaid.plan),
+            tenure,
             keep: record.keep(),
         };
         let sent = Instant::now();
@@ -229,6 +306,26 @@ impl Gate {
             tracing::warn!(request.id = record.request_id(), error = %error, "no answer from the upstream");
             refusal
         })
+    }
+
+    /// How long a tunnel may last that this permit opens.
+    fn tenure(
+        &self,
+        config: &Config,
+        found: &Found<'_>,
+        permit: &Permit,
+        overlaid: Option<&Overlaid>,
+    ) -> Tenure {
+        let (Some(who), Some(overlaid)) = (permit.needed(), overlaid) else {
+            return Tenure::default();
+        };
+        let remaining = self.shared.verifier.as_ref().map(|v| v.remaining(who));
+        Tenure {
+            until: remaining.and_then(|left| tokio::time::Instant::now().checked_add(left)),
+            lost: self
+                .shared
+                .end_of_permission(config, found, &overlaid.token),
+        }
     }
 }
 

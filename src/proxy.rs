@@ -14,10 +14,12 @@ mod pool;
 mod tunnel;
 mod upload;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -69,10 +71,42 @@ pub struct Outgoing<B> {
     pub request: Box<Request<B>>,
     /// Where it came from.
     pub addressing: Addressing,
-    /// When a tunnel or an event stream must end, because the token that opened it does.
-    pub ends: Option<Instant>,
+    /// The plan that the upstream is told of, where it is known.
+    pub plan: Option<HeaderValue>,
+    /// When a tunnel or an event stream must end.
+    pub tenure: Tenure,
     /// Kept for as long as a tunnel lives.
     pub keep: Arc<dyn Send + Sync>,
+}
+
+/// How long a tunnel or an event stream may last, beside its idle timeout.
+#[derive(Default)]
+pub struct Tenure {
+    /// Until the token that opened it expires.
+    pub until: Option<Instant>,
+    /// Until its principal loses the permission that opened it. Made a future only when there is something to end.
+    pub lost: Option<Box<dyn FnOnce() -> Ending + Send>>,
+}
+
+/// Is ready when a tunnel or an event stream has to end.
+pub type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Tenure {
+    /// Its end; `None` when it has none.
+    fn end(self) -> Option<Ending> {
+        let Self { until, lost } = self;
+        match (until, lost) {
+            (None, None) => None,
+            (Some(moment), None) => Some(Box::pin(tokio::time::sleep_until(moment))),
+            (None, Some(lost)) => Some(lost()),
+            (Some(moment), Some(lost)) => Some(Box::pin(async move {
+                tokio::select! {
+                    () = tokio::time::sleep_until(moment) => {}
+                    () = lost() => {}
+                }
+            })),
+        }
+    }
 }
 
 impl Shared {
@@ -143,21 +177,28 @@ impl<B: RequestBody> Upstream<B> {
                 permit.principal().map(Arc::as_ref),
             );
         }
-        let ends = outgoing.ends;
+        if let Some(plan) = outgoing
+            .plan
+            .take()
+            .filter(|_| permit.principal().is_some())
+        {
+            outgoing.request.headers_mut().insert(headers::PLAN, plan);
+        }
+        let tenure = std::mem::take(&mut outgoing.tenure);
         let mut response = match (upgrade, config.protocol) {
             // The rare ways are boxed: a request's future is copied when it starts, and should stay small.
-            (Some(client), _) => Box::pin(self.upgrade(outgoing, client)).await?,
+            (Some(client), _) => {
+                return Box::pin(self.upgrade(outgoing, client, tenure))
+                    .await
+                    .map(finished);
+            }
             (None, Protocol::Http1) => self.exchange(outgoing.request).await?,
             (None, Protocol::Http2) => Box::pin(self.multiplex(outgoing.request)).await?,
         };
         if headers::is_event_stream(response.headers()) {
-            response.body_mut().ends_at(ends);
+            response.body_mut().ends_with(tenure.end());
         }
-        let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        headers::clean_response(response.headers_mut(), switching);
-        // The version is that of one hop (RFC 9110, section 2.5): ours is not the upstream's.
-        *response.version_mut() = Version::HTTP_11;
-        Ok(response)
+        Ok(finished(response))
     }
 
     /// HTTP/1.1 over a pooled connection, or a new one.
@@ -225,6 +266,7 @@ impl<B: RequestBody> Upstream<B> {
         &self,
         outgoing: Outgoing<B>,
         client: OnUpgrade,
+        tenure: Tenure,
     ) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
         let config = &self.shared.config;
         let mut link = self.open_link().await?;
@@ -235,20 +277,30 @@ impl<B: RequestBody> Upstream<B> {
             .map_err(|f| f.error)?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let upstream = hyper::upgrade::on(&mut response);
-            let ends = tunnel::Ends {
-                idle: config.idle_timeout,
-                at: outgoing.ends,
-                stop: self.stop.clone(),
-            };
-            let tunnel = tunnel::run(client, upstream, ends);
+            let ends = tunnel::Ends::new(config.idle_timeout, self.stop.clone());
+            let tunnel = tunnel::run(client, upstream, ends, tenure.end());
             let kept = (outgoing.keep, place);
             self.tasks.spawn(async move {
                 tunnel.await;
                 drop(kept);
             });
+            return Ok(response.map(|incoming| Body::plain(incoming, config.idle_timeout)));
         }
-        Ok(response.map(|incoming| Body::plain(incoming, config.idle_timeout)))
+        let mut response = response.map(|incoming| Body::plain(incoming, config.idle_timeout));
+        if headers::is_event_stream(response.headers()) {
+            response.body_mut().ends_with(tenure.end());
+        }
+        Ok(response)
     }
+}
+
+/// Takes what concerned one hop off an answer.
+fn finished<B>(mut response: Response<B>) -> Response<B> {
+    let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    headers::clean_response(response.headers_mut(), switching);
+    // The version is that of one hop (RFC 9110, section 2.5): ours is not the upstream's.
+    *response.version_mut() = Version::HTTP_11;
+    response
 }
 
 /// What to send again after a failure on a connection that was open before and that the upstream had closed:

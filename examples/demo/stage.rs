@@ -45,7 +45,8 @@ impl Stage {
             load(&yaml(&auth0, &backend))?,
             Outlets::default(),
             stop.clone(),
-        )?;
+        )
+        .await?;
         let gate = *app.listening.first().context("a public listener")?;
         let admin = app.admin.context("an admin listener")?;
         let running = TaskTracker::new().spawn(app.run(pending()));

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::App;
 use crate::config::{self, Config, Stamp, watched_files};
+use crate::entitlement::Terms;
 use crate::gate;
 use crate::server::{self, Certificates};
 use crate::telemetry::Metrics;
@@ -22,6 +25,7 @@ pub(super) struct Reloader {
     /// What runs, for telling what a reload cannot change.
     running: Config,
     shared: Arc<gate::Shared>,
+    terms: Option<Arc<ArcSwap<Terms>>>,
     certificates: Certificates,
     metrics: Arc<Metrics>,
 }
@@ -35,6 +39,10 @@ impl Reloader {
             files,
             running: app.config.clone(),
             shared: Arc::clone(&app.shared),
+            terms: app
+                .billing
+                .as_ref()
+                .map(|running| Arc::clone(&running.terms)),
             certificates: app.certificates.clone(),
             metrics: Arc::clone(&app.metrics),
         }
@@ -80,6 +88,9 @@ impl Reloader {
         }
         self.certificates.replace_with(&certificates);
         self.shared.reload(config.gate.clone());
+        if let (Some(terms), Some(billing)) = (&self.terms, &config.billing) {
+            terms.store(Arc::new(billing.terms.clone()));
+        }
         for section in sections_that_need_a_restart(&self.running, &config) {
             tracing::warn!(
                 section,
@@ -102,11 +113,27 @@ fn sections_that_need_a_restart(old: &Config, new: &Config) -> Vec<&'static str>
         tls: None,
         ..config.server.clone()
     };
+    // What is sold is read again, the rest is not.
+    let billing = |config: &Config| {
+        let billing = config.billing.clone()?;
+        Some((
+            billing.stripe,
+            billing.auth0,
+            billing.endpoints,
+            billing.store,
+            billing.sync,
+            billing.max_token_age,
+        ))
+    };
     [
         ("server", server(old) != server(new)),
         ("admin", old.admin != new.admin),
         ("upstream", differs(&old.proxy, &new.proxy)),
         ("auth0", differs(&old.auth, &new.auth)),
+        (
+            "stripe, store or sync",
+            differs(&billing(old), &billing(new)),
+        ),
         ("log or telemetry", differs(&old.telemetry, &new.telemetry)),
     ]
     .into_iter()
@@ -131,6 +158,10 @@ mod tests {
             ("server", "server: { drain_timeout: 7s }"),
             ("server", "server: { workers: 7 }"),
             ("admin", "admin: { listen: 127.0.0.1:2 }"),
+            (
+                "stripe, store or sync",
+                differs(&billing(old), &billing(new)),
+            ),
             ("log or telemetry", "log: { level: debug }"),
         ] {
             let told = sections_that_need_a_restart(&config(""), &config(text));

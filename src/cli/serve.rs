@@ -45,7 +45,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<u8> {
         .build()?;
     let ending = runtime.block_on(async {
         let signals = Signals::listen()?;
-        let app = App::start(config, outlets, Stop::new())?;
+        let app = App::start(config, outlets, Stop::new()).await?;
         anyhow::Ok(signals.steer(app).await)
     });
     drop(runtime);

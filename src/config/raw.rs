@@ -9,7 +9,7 @@ pub(crate) mod telemetry;
 pub(crate) mod upstream;
 
 use self::auth0::Auth0;
-use self::billing::{Plan, Store, Stripe};
+use self::billing::{Plan, Store, Stripe, Sync};
 use self::routes::{Cors, DefaultAccess, RateLimit, Route, Test};
 use self::server::{Admin, Paths, Server};
 use self::telemetry::{Log, Telemetry};
@@ -42,6 +42,8 @@ section! {
         roles: Named<List<Permission>> = optional(),
         /// The ledger.
         store: Store = optional(),
+        /// The workers behind the ledger.
+        sync: Sync = defaults(),
         /// How often a client or a user may ask. Every limit that fits a request counts it.
         rate_limits: List<RateLimit> = default("[]"),
         /// What holds for a path that no route names.

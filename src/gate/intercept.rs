@@ -3,10 +3,16 @@
 
 use std::sync::LazyLock;
 
-use http::Method;
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::Full;
 
-use super::refusal::Refusal;
-use crate::policy::{NormalPath, Pattern, Requirement};
+use super::Admission;
+use super::record::Record;
+use super::refusal::{self, Refusal};
+use crate::endpoints::{self, Call, Endpoints};
+use crate::policy::{Fallback, Found, NormalPath, Pattern, Requirement};
+use crate::server::RequestBody;
 
 /// One endpoint of the HTTP contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,29 +23,67 @@ pub struct Endpoint {
     pub method: Method,
     /// What it asks for; `None` is Stripe's signature.
     pub requirement: Option<Requirement>,
+    /// What answers.
+    pub handler: endpoints::Endpoint,
+    /// The requirement, as the policy takes it.
+    fallback: Fallback,
 }
 
 /// Every endpoint of the HTTP contract.
 pub static ENDPOINTS: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
+    use endpoints::Endpoint as Handler;
     let user = || Some(Requirement::Authenticated);
     let admin = Some(Requirement::AllOf(vec!["access:admin-panel".to_owned()]));
+    let (get, post) = (Method::GET, Method::POST);
     [
-        (Method::GET, "/stripe/config", Some(Requirement::Public)),
-        (Method::POST, "/stripe/create-checkout-session", user()),
-        (Method::GET, "/stripe/verify-session/{id}", user()),
-        (Method::GET, "/stripe/subscriptions", user()),
-        (Method::POST, "/stripe/cancel-subscription", user()),
-        (Method::POST, "/stripe/customer-portal", user()),
-        (Method::POST, "/stripe/webhook", None),
-        (Method::GET, "/auth/premium-status", user()),
-        (Method::GET, "/admin/premium-users", admin),
+        (
+            &get,
+            "/stripe/config",
+            Some(Requirement::Public),
+            Handler::Config,
+        ),
+        (
+            &post,
+            "/stripe/create-checkout-session",
+            user(),
+            Handler::CreateCheckoutSession,
+        ),
+        (
+            &get,
+            "/stripe/verify-session/{id}",
+            user(),
+            Handler::VerifySession,
+        ),
+        (
+            &get,
+            "/stripe/subscriptions",
+            user(),
+            Handler::Subscriptions,
+        ),
+        (
+            &post,
+            "/stripe/cancel-subscription",
+            user(),
+            Handler::CancelSubscription,
+        ),
+        (
+            &post,
+            "/stripe/customer-portal",
+            user(),
+            Handler::CustomerPortal,
+        ),
+        (&post, "/stripe/webhook", None, Handler::Webhook),
+        (&get, "/auth/premium-status", user(), Handler::PremiumStatus),
+        (&get, "/admin/premium-users", admin, Handler::PremiumUsers),
     ]
     .into_iter()
-    .filter_map(|(method, path, requirement)| {
+    .filter_map(|(method, path, requirement, handler)| {
         Some(Endpoint {
             path: Pattern::parse(path).ok()?,
-            method,
+            method: method.clone(),
+            fallback: Fallback::Apply(requirement.clone().unwrap_or(Requirement::Public)),
             requirement,
+            handler,
         })
     })
     .collect()
@@ -64,6 +108,11 @@ pub enum Claim {
 /// Whose `path` is, letter case and a trailing slash ignored.
 #[must_use]
 pub fn claim(path: &NormalPath<'_>, method: &Method) -> Claim {
+    // All of them begin with an `s` or an `a`: most paths are done with here.
+    let first = path.as_str().as_bytes().get(1);
+    if !first.is_some_and(|letter| matches!(letter.to_ascii_lowercase(), b's' | b'a')) {
+        return Claim::None;
+    }
     if let Some(endpoint) = ENDPOINTS
         .iter()
         .find(|endpoint| endpoint.path.matches(path))
@@ -101,18 +150,50 @@ impl Endpoint {
             self.method.as_str()
         }
     }
+
+    /// The endpoint as the policy decides on it.
+    pub(super) fn found(&self) -> Found<'_> {
+        Found::Fallback(&self.fallback)
+    }
+
+    /// Whether rate limits count requests for it. Stripe's events come from few addresses, and none may be lost.
+    pub(super) fn is_limited(&self) -> bool {
+        self.handler != endpoints::Endpoint::Webhook
+    }
 }
 
-/// Refuses what is Tollgate's.
-pub(super) fn refuse(path: &NormalPath<'_>, method: &Method) -> Result<(), Refusal> {
-    match claim(path, method) {
-        Claim::None => Ok(()),
-        Claim::Endpoint(_) => Err(Refusal::NotServed),
-        Claim::WrongMethod(endpoint) => Err(Refusal::MethodNotAllowed {
-            allow: endpoint.allow().to_owned(),
-        }),
-        Claim::Unknown => Err(Refusal::NotFound),
+/// Lets an endpoint of our own answer a request that was decided on.
+pub(super) async fn serve(
+    (endpoint, endpoints): (&'static Endpoint, &Endpoints),
+    record: &mut Record,
+    admission: Admission,
+    parameter: String,
+    mut request: Box<Request<RequestBody>>,
+) -> Result<Response<Full<Bytes>>, Refusal> {
+    record.served();
+    if !request.body_mut().limit(endpoint.handler.max_body()) {
+        return Err(Refusal::TooLarge);
     }
+    let user = admission.permit.principal();
+    let (head, body) = request.into_parts();
+    let call = Call {
+        endpoint: endpoint.handler,
+        user: user.map(|who| who.subject.to_string()).unwrap_or_default(),
+        parameter,
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: head.headers,
+        body,
+    };
+    let answer = endpoints.handle(call, refusal::body_problem).await;
+    answer.map_err(|problem| Refusal::Endpoint(Box::new(problem)))
+}
+
+/// What stands for the parameter of an endpoint that has one.
+pub(super) fn last_segment(path: &str) -> &str {
+    path.trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

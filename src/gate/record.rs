@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
 use super::client::Client;
-use super::{Config, Cors, Shared, cors, header_value, target};
+use super::{Config, Cors, Endpoint, Shared, cors, header_value, target};
 use crate::policy::{Fallback, Found, Principal, Table};
 use crate::proxy::Addressing;
 use crate::reply::Problem;
@@ -42,6 +42,7 @@ pub(super) struct Record {
     raw_path: String,
     path: Option<String>,
     route: Option<(Arc<Table>, usize)>,
+    endpoint: Option<&'static Endpoint>,
     started: Instant,
     upstream: Option<Duration>,
     principal: Option<Arc<Principal>>,
@@ -71,6 +72,7 @@ impl Record {
             raw_path: request.uri().path().to_owned(),
             path: None,
             route: None,
+            endpoint: None,
             started: Instant::now(),
             upstream: None,
             principal: None,
@@ -123,6 +125,22 @@ impl Record {
             }
             Found::Fallback(Fallback::Deny | Fallback::Apply(_)) => None,
         };
+    }
+
+    /// One of our own endpoints answers.
+    pub(super) fn endpoint(&mut self, endpoint: &'static Endpoint) {
+        self.endpoint = Some(endpoint);
+    }
+
+    /// Whether rate limits count this request.
+    pub(super) fn is_limited(&self) -> bool {
+        self.endpoint.is_none_or(Endpoint::is_limited)
+    }
+
+    /// An endpoint of our own was allowed to answer.
+    pub(super) fn served(&mut self) {
+        self.permitted = true;
+        self.reason = "endpoint";
     }
 
     pub(super) fn principal(&mut self, principal: &Arc<Principal>) {
@@ -196,7 +214,9 @@ impl Record {
     fn route_label(&self) -> &str {
         match &self.route {
             Some((table, index)) => table.routes()[*index].pattern.as_str(),
-            None => NO_ROUTE,
+            None => self
+                .endpoint
+                .map_or(NO_ROUTE, |endpoint| endpoint.path.as_str()),
         }
     }
 }

@@ -32,8 +32,8 @@ pub(super) enum Refusal {
     RateLimited { retry_after: Duration },
     /// Under `/stripe/`, but no endpoint.
     NotFound,
-    /// An endpoint of the payment half.
-    NotServed,
+    /// What an endpoint of our own answers.
+    Endpoint(Box<Problem>),
     /// The path is known, the method is not.
     MethodNotAllowed { allow: String },
     /// No route, and the default is to deny.
@@ -109,11 +109,7 @@ impl Refusal {
                 "not_found",
                 "There is no such endpoint",
             ),
-            Self::NotServed => Problem::new(
-                StatusCode::NOT_IMPLEMENTED,
-                "not_served",
-                "Payments are configured, but this version of Tollgate does not serve them yet",
-            ),
+            Self::Endpoint(problem) => *problem,
             Self::MethodNotAllowed { allow } => {
                 not_allowed("The method is not allowed for this path", &allow)
             }
@@ -214,6 +210,21 @@ fn insufficient(missing: &[String], any: bool, catalog: &Catalog) -> Problem {
     problem
 }
 
+/// The answer to a body that did not arrive.
+pub(super) fn body_problem(error: &BodyError) -> Problem {
+    Refusal::from(error).into_problem(&Catalog::default())
+}
+
+impl From<&BodyError> for Refusal {
+    fn from(error: &BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::TooLarge,
+            BodyError::Idle => Self::BodyTimeout,
+            BodyError::Client(_) => Self::BodyBroken,
+        }
+    }
+}
+
 impl From<PathError> for Refusal {
     fn from(error: PathError) -> Self {
         Self::Path(error)
@@ -239,9 +250,7 @@ impl From<&ProxyError<BodyError>> for Refusal {
             ProxyError::Busy => Self::UpstreamBusy,
             ProxyError::Timeout => Self::UpstreamTimeout,
             ProxyError::Upstream(_) | ProxyError::Unasked => Self::BadAnswer,
-            ProxyError::Body(BodyError::TooLarge) => Self::TooLarge,
-            ProxyError::Body(BodyError::Idle) => Self::BodyTimeout,
-            ProxyError::Body(BodyError::Client(_)) => Self::BodyBroken,
+            ProxyError::Body(error) => Self::from(error),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! An answer's body on its way back to the client.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,11 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
 
-use super::RequestBody;
 use super::link::{Link, poll_incoming};
 use super::pool::Pool;
+use super::{Ending, RequestBody};
 use crate::clock::IdleTimer;
 
 /// The upstream's body, streamed. Read to its end, it gives its connection back; dropped before, it closes it.
@@ -21,8 +19,8 @@ pub struct Body<B: RequestBody> {
     incoming: Incoming,
     source: Option<Source<B>>,
     idle: IdleTimer,
-    /// When an event stream ends, whether it has said all or not: the token that opened it expires.
-    ends: Option<Pin<Box<Sleep>>>,
+    /// When an event stream ends, whether it has said all or not: what let it begin is over.
+    ends: Option<Ending>,
 }
 
 struct Source<B: RequestBody> {
@@ -67,9 +65,9 @@ impl<B: RequestBody> Body<B> {
         }
     }
 
-    /// Ends the body at that moment.
-    pub(super) fn ends_at(&mut self, moment: Option<Instant>) {
-        self.ends = moment.map(|moment| Box::pin(tokio::time::sleep_until(moment)));
+    /// Ends the body when `end` is ready.
+    pub(super) fn ends_with(&mut self, end: Option<Ending>) {
+        self.ends = end;
     }
 
     fn release(&mut self) {

@@ -14,6 +14,7 @@ use crate::policy::{Permit, Principal};
 
 const SUBJECT: HeaderName = HeaderName::from_static("x-auth-subject");
 const PERMISSIONS: HeaderName = HeaderName::from_static("x-auth-permissions");
+pub(super) const PLAN: HeaderName = HeaderName::from_static("x-auth-plan");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

@@ -12,7 +12,9 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use super::Ending;
 use super::headers::lists;
 use crate::stop::Stop;
 use frames::Frames;
@@ -46,15 +48,15 @@ pub(super) fn requested<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
 /// What ends a tunnel beside its two sides.
 pub(super) struct Ends {
     /// Silence for this long.
-    pub(super) idle: Duration,
-    /// This moment: the token that opened it expires.
-    pub(super) at: Option<Instant>,
+    idle: Duration,
+    /// What let it begin is over.
+    over: CancellationToken,
     /// The drain.
-    pub(super) stop: Stop,
+    stop: Stop,
 }
 
 /// Carries bytes between the two sides.
-pub(super) async fn run(client: OnUpgrade, upstream: OnUpgrade, ends: Ends) {
+pub(super) async fn run(client: OnUpgrade, upstream: OnUpgrade, ends: Ends, end: Option<Ending>) {
     let handover = tokio::time::timeout(HANDOVER, async { tokio::try_join!(client, upstream) });
     let Ok(Ok((client, upstream))) = handover.await else {
         return;
@@ -72,6 +74,7 @@ pub(super) async fn run(client: OnUpgrade, upstream: OnUpgrade, ends: Ends) {
         _ = both => {}
         () = pulse.stops(ends.idle) => {}
         () = ends.overdue() => {}
+        () = ends.watch(end) => {}
     }
 }
 
@@ -95,17 +98,25 @@ impl Pulse {
 }
 
 impl Ends {
+    pub(super) fn new(idle: Duration, stop: Stop) -> Self {
+        let over = CancellationToken::new();
+        Self { idle, over, stop }
+    }
+
+    /// Waits for `end` and says so. Never returns: the client is told first.
+    async fn watch(&self, end: Option<Ending>) {
+        if let Some(end) = end {
+            end.await;
+            self.over.cancel();
+        }
+        std::future::pending().await
+    }
+
     /// Waits until the client has to be told, and returns what it is told.
     async fn told(&self) -> [u8; 4] {
-        let expiry = async {
-            match self.at {
-                Some(moment) => tokio::time::sleep_until(moment).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = self.stop.draining() => frames::GOING_AWAY,
-            () = expiry => frames::POLICY_VIOLATION,
+            () = self.over.cancelled() => frames::POLICY_VIOLATION,
         }
     }
 

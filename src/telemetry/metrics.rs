@@ -1,5 +1,7 @@
 //! All metrics, with their help texts. Labels come from closed sets: a route's pattern, never a path.
 
+mod billing;
+
 use std::time::Duration;
 
 use http::Method;
@@ -7,6 +9,8 @@ use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
     Registry, TextEncoder,
 };
+
+pub use billing::BillingMetrics;
 
 /// A metric's name and help text.
 type Named = (&'static str, &'static str);
@@ -73,6 +77,8 @@ pub struct Metrics {
     /// Client connections open now.
     pub connections: IntGauge,
     log_lines_dropped: IntCounter,
+    /// Those of payments.
+    pub billing: BillingMetrics,
 }
 
 /// What a finished request is counted under.
@@ -115,6 +121,7 @@ impl Metrics {
             config_reloads: counters(r, CONFIG_RELOADS, &["result"])?,
             connections: register(r, IntGauge::new(CONNECTIONS.0, CONNECTIONS.1)?)?,
             log_lines_dropped: counter(r, LOG_LINES_DROPPED)?,
+            billing: BillingMetrics::new(r)?,
             registry,
         })
     }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 /// The layers, the lowest first. A module uses lower layers and never a neighbour; only the first layer's own modules
 /// may use each other.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["types", "clock", "reply", "telemetry", "stop"],
     &["policy", "entitlement"],
-    &["auth", "proxy", "server"],
+    &["auth", "proxy", "server", "store", "stripe", "auth0"],
+    &["endpoints", "sync"],
     &["gate", "admin"],
     &["config"],
     &["app"],

@@ -5,7 +5,8 @@ mod rules;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use tollgate::config::{Config, PastDue, Report, Store, load, parse, schema, watched_files};
+use tollgate::config::{Config, Report, Store, load, parse, schema, watched_files};
+use tollgate::entitlement::PastDue;
 
 fn env(name: &str) -> Option<String> {
     let value = match name {
@@ -64,16 +65,16 @@ fn the_full_example_loads() {
     let billing = config.billing.as_ref().unwrap();
     assert_eq!(config.gate.table.routes().len(), 12);
     assert_eq!(config.gate.paths.base_path.as_deref(), Some("/api"));
-    assert_eq!(billing.plans[2].replaces, ["monthly"]);
-    assert_eq!(billing.frontend_url, "https://localhost:8443");
+    assert_eq!(billing.terms.catalog.plans()[2].replaces, ["monthly"]);
+    assert_eq!(billing.endpoints.frontend_url, "https://localhost:8443");
     assert_eq!(
-        billing.management.audience,
+        billing.auth0.audience,
         "https://tenant.eu.auth0.com/api/v2/"
     );
     assert!(
         matches!(billing.store, Store::Sqlite(_))
-            && !billing.live
-            && billing.past_due == PastDue::Keep
+            && !billing.endpoints.live
+            && billing.terms.past_due == PastDue::Keep
     );
     assert_eq!(
         config
@@ -315,7 +316,7 @@ fn past_due_may_be_a_time_of_grace() {
     );
     let billing = read(&text).unwrap().billing.unwrap();
     assert_eq!(
-        billing.past_due,
+        billing.terms.past_due,
         PastDue::Grace(std::time::Duration::from_secs(7 * 86_400))
     );
 }

@@ -8,6 +8,7 @@
 mod support;
 
 mod architecture;
+mod auth0_client;
 mod bodies;
 mod claims;
 mod config;
@@ -30,6 +31,10 @@ mod places;
 mod rate_limits;
 mod reload;
 mod routes;
+mod store;
+mod stripe_client;
+mod stripe_standin;
+mod sync;
 mod telemetry;
 mod tokens;
 mod tunnels;

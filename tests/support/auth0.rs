@@ -1,19 +1,27 @@
-//! A stand-in for one Auth0 tenant: discovery, key set, token endpoint; with faults to order.
+//! A stand-in for one Auth0 tenant: discovery, key set, token endpoint, users and roles behind the Management API; with
+//! faults to order.
 //!
 //! It counts the requests for each path, so that a test can say how many there may be.
 
+mod budget;
+mod directory;
 mod faults;
+mod machines;
+mod management;
+mod steering;
 mod token_endpoint;
+mod troubles;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -25,7 +33,15 @@ use super::keys::Key;
 use super::net::{Listening, Reserved};
 use super::token::Token;
 
+use budget::Budget;
+use directory::Directory;
+use machines::Machines;
+use troubles::Troubles;
+
 pub(crate) use faults::Fault;
+pub(crate) use machines::{CLIENT_ID, CLIENT_SECRET, SCOPES};
+pub(crate) use steering::Seen;
+pub(crate) use troubles::{Door, Trouble};
 
 /// Where the key set is.
 pub(crate) const JWKS: &str = "/.well-known/jwks.json";
@@ -52,6 +68,8 @@ struct Tenant {
     url: String,
     state: Mutex<State>,
     hits: watch::Sender<HashMap<String, usize>>,
+    /// Sent after every request that was seen and every change of users and roles.
+    changed: watch::Sender<()>,
 }
 
 struct State {
@@ -60,14 +78,12 @@ struct State {
     /// Members of the key set that are no keys of ours: broken ones, say.
     extra_jwks: Vec<Value>,
     faults: HashMap<String, Fault>,
-    users: BTreeMap<String, User>,
-}
-
-/// One user of the tenant.
-#[derive(Clone)]
-struct User {
-    subject: String,
-    permissions: Vec<String>,
+    troubles: Troubles,
+    directory: Directory,
+    machines: Machines,
+    budget: Budget,
+    /// Requests for the Management API, in the order of arrival.
+    seen: Vec<Seen>,
 }
 
 impl Auth0 {
@@ -86,12 +102,17 @@ impl Auth0 {
             keys: vec![Key::nth(0)],
             extra_jwks: Vec::new(),
             faults: HashMap::new(),
-            users: BTreeMap::new(),
+            troubles: Troubles::default(),
+            directory: Directory::default(),
+            machines: Machines::default(),
+            budget: Budget::default(),
+            seen: Vec::new(),
         };
         let tenant = Arc::new(Tenant {
             url: format!("http://{address}/"),
             state: Mutex::new(state),
             hits: watch::Sender::default(),
+            changed: watch::Sender::default(),
         });
         Self {
             tenant,
@@ -178,16 +199,6 @@ impl Auth0 {
         self.tenant.state().faults.remove(path);
     }
 
-    /// Adds a user who can sign in with the password grant, any password.
-    pub(crate) fn add_user(&self, name: &str, subject: &str, permissions: &[&str]) {
-        let permissions = permissions.iter().map(ToString::to_string).collect();
-        let user = User {
-            subject: subject.to_owned(),
-            permissions,
-        };
-        self.tenant.state().users.insert(name.to_owned(), user);
-    }
-
     /// How many requests came for `path`.
     pub(crate) fn hits(&self, path: &str) -> usize {
         self.tenant
@@ -211,20 +222,42 @@ impl Tenant {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The answer; `None` cuts the connection.
     async fn answer(&self, request: Request<Incoming>) -> Option<Response<Body>> {
-        let path = request.uri().path().to_owned();
-        let fault = self.state().faults.get(&path).cloned();
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map(Collected::to_bytes).ok()?;
+        let path = parts.uri.path();
+        let (fault, trouble) = {
+            let mut state = self.state();
+            if path.starts_with(management::ROOT) {
+                state.seen.push(Seen::new(&parts, &body));
+            }
+            let fault = state.faults.get(path).cloned();
+            (fault, state.troubles.next(&parts.method, path))
+        };
         self.hits
-            .send_modify(|hits| *hits.entry(path.clone()).or_default() += 1);
-        if let Some(fault) = fault {
-            return fault.answer().await;
+            .send_modify(|hits| *hits.entry(path.to_owned()).or_default() += 1);
+        self.changed.send_replace(());
+        match (fault, trouble) {
+            (Some(fault), _) => fault.answer().await,
+            (None, Some(trouble)) => trouble.answer(|| self.handle(&parts, &body)).await,
+            (None, None) => Some(self.handle(&parts, &body)),
         }
-        Some(match (request.method(), path.as_str()) {
+    }
+
+    /// What is answered when nothing goes wrong.
+    fn handle(&self, parts: &Parts, body: &[u8]) -> Response<Body> {
+        let response = match (&parts.method, parts.uri.path()) {
             (&Method::GET, DISCOVERY) => json_response(StatusCode::OK, &self.discovery()),
             (&Method::GET, JWKS) => json_response(StatusCode::OK, &self.key_set()),
-            (&Method::POST, TOKEN) => token_endpoint::answer(self, request).await,
+            (&Method::POST, TOKEN) => token_endpoint::answer(self, body),
+            (_, path) if path.starts_with(management::ROOT) => {
+                management::answer(self, parts, body)
+            }
             _ => json_response(StatusCode::NOT_FOUND, &json!({ "error": "Not Found" })),
-        })
+        };
+        self.changed.send_replace(());
+        response
     }
 
     fn discovery(&self) -> Value {

@@ -1,4 +1,4 @@
-//! Stand-ins for the two neighbours of Tollgate, on loopback: Auth0 and a backend.
+//! Stand-ins for the neighbours of Tollgate, on loopback: Auth0, Stripe and a backend.
 //!
 //! The integration tests and the demo share them.
 
@@ -8,5 +8,7 @@ pub(crate) mod frame;
 pub(crate) mod h2;
 pub(crate) mod keys;
 pub(crate) mod net;
+pub(crate) mod openapi;
 pub(crate) mod raw;
+pub(crate) mod stripe;
 pub(crate) mod token;

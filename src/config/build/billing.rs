@@ -1,13 +1,24 @@
 //! `stripe`, with what it needs of the other sections.
 
+use std::time::Duration;
+
 use super::auth::Tenant;
 use super::plans::Sold;
-use crate::config::billing::{Billing, Management, Store, Webhook};
+use crate::config::billing::{Billing, Cancel, Store};
 use crate::config::raw::Document;
 use crate::config::raw::billing::Stripe;
 use crate::config::read::{At, Invalid};
 use crate::config::report::{Mistake, Mistakes};
+use crate::entitlement::Terms;
 use crate::types::Secret;
+use crate::{auth0, endpoints, stripe, sync};
+
+/// Attempts after the first: with Stripe's usual pauses they take two seconds.
+const STRIPE_RETRIES: u32 = 2;
+/// After a failure a job waits up to a second, then up to two, and so on.
+const BACKOFF: Duration = Duration::from_secs(1);
+/// A job that keeps failing is tried every ten minutes at least, so that a mended tenant is noticed soon.
+const MAX_BACKOFF: Duration = Duration::from_mins(10);
 
 /// Billing, if the file has a `stripe` section.
 ///
@@ -35,23 +46,51 @@ fn built(
     needs(document, raw, mistakes);
     let live = keys(raw, mistakes);
     let webhook = webhook(raw, mistakes);
+    let workers = workers(document);
     let tenant = tenant?;
     let auth0 = document.auth0.get()?;
+    let (webhook_secrets, webhook_tolerance) = webhook?;
     Some(Billing {
-        api_url: without_slash(&raw.url.value()?.text),
-        secret_key: raw.secret_key.value()?,
-        publishable_key: raw.publishable_key.value()?.0,
-        live: live?,
-        webhook: webhook?,
-        frontend_url: without_slash(&raw.frontend_url.value()?.text),
-        cancel: raw.cancel.value()?,
-        past_due: raw.past_due.value()?,
-        plans: sold?.plans.clone(),
-        roles: sold?.roles.clone(),
+        stripe: stripe::Config {
+            url: without_slash(&raw.url.value()?.text),
+            secret_key: raw.secret_key.value()?,
+            timeout: raw.timeout.value()?.0,
+            retries: STRIPE_RETRIES,
+        },
+        auth0: management(document, tenant)?,
+        endpoints: endpoints::Config {
+            publishable_key: raw.publishable_key.value()?.0,
+            live: live?,
+            account: raw.account.optional().ok()?.map(|account| account.0),
+            webhook_secrets,
+            webhook_tolerance,
+            frontend_url: without_slash(&raw.frontend_url.value()?.text),
+            cancel_now: raw.cancel.value()? == Cancel::Immediately,
+        },
+        terms: Terms {
+            catalog: sold?.catalog(),
+            past_due: raw.past_due.value()?,
+        },
         store: store(document)?,
-        management: management(document, tenant)?,
+        sync: workers?,
         max_token_age: auth0.max_token_age.value()?.0,
         leeway: tenant.auth.leeway,
+    })
+}
+
+/// How jobs are worked on.
+fn workers(document: &Document) -> Option<sync::Config> {
+    let raw = document.sync.get()?;
+    let retention = match document.store.get() {
+        Some(store) => store.retention.value()?.0,
+        None => return None,
+    };
+    Some(sync::Config {
+        workers: raw.workers.value()?.0,
+        max_age: raw.max_age.value()?.0,
+        retention,
+        backoff: BACKOFF,
+        max_backoff: MAX_BACKOFF,
     })
 }
 
@@ -128,7 +167,8 @@ fn mode(key: &str) -> Option<bool> {
     }
 }
 
-fn webhook(raw: &Stripe, mistakes: &mut Mistakes) -> Option<Webhook> {
+/// The signing secrets, and how old a signature may be.
+fn webhook(raw: &Stripe, mistakes: &mut Mistakes) -> Option<(Vec<Secret>, Duration)> {
     let webhook = raw.webhook.get()?;
     let secrets = webhook.secrets.get()?;
     for secret in &secrets.0.items {
@@ -142,10 +182,8 @@ fn webhook(raw: &Stripe, mistakes: &mut Mistakes) -> Option<Webhook> {
             mistakes.add(Mistake::new(secret.place, message).help(help));
         }
     }
-    Some(Webhook {
-        secrets: secrets.0.values().cloned().collect(),
-        tolerance: webhook.tolerance.value()?.0,
-    })
+    let secrets = secrets.0.values().cloned().collect();
+    Some((secrets, webhook.tolerance.value()?.0))
 }
 
 fn store(document: &Document) -> Option<Store> {
@@ -157,14 +195,16 @@ fn store(document: &Document) -> Option<Store> {
     })
 }
 
-fn management(document: &Document, tenant: &Tenant) -> Option<Management> {
+fn management(document: &Document, tenant: &Tenant) -> Option<auth0::Config> {
     let raw = document.auth0.get()?.management.get()?;
     let audience = raw.audience.optional().ok()?.map(|url| url.text);
-    Some(Management {
+    Some(auth0::Config {
         url: tenant.url.clone(),
         client_id: raw.client_id.value()?,
         client_secret: raw.client_secret.value()?,
         audience: audience.unwrap_or_else(|| format!("{}api/v2/", tenant.url)),
+        timeout: raw.timeout.value()?.0,
+        rate: raw.rate.value()?,
     })
 }
 

@@ -1,12 +1,11 @@
 //! `plans` and `roles`.
 
-use crate::config::billing::{Plan, Role, Sale};
 use crate::config::raw::Document;
 use crate::config::raw::billing::{Plan as RawPlan, PriceId};
 use crate::config::read::{At, Field, Invalid, List};
 use crate::config::report::{Mistake, Mistakes};
 use crate::config::words::nearest;
-use crate::entitlement::{self, Catalog};
+use crate::entitlement::{Catalog, Plan, Role, Sale};
 
 /// What is sold, and what the roles may do.
 #[derive(Clone, Debug, Default)]
@@ -18,18 +17,14 @@ pub(super) struct Sold {
 impl Sold {
     /// The plans with the permissions they bring.
     pub(super) fn catalog(&self) -> Catalog {
-        let permissions = |name: &str| {
-            let role = self.roles.iter().find(|role| role.name == name);
-            role.map(|role| role.permissions.clone())
-                .unwrap_or_default()
-        };
-        let plans = self.plans.iter().map(|plan| entitlement::Plan {
-            name: plan.name.clone(),
-            role: plan.role.clone(),
-            permissions: permissions(&plan.role),
-            sale: plan.sale.as_ref().map(|sale| sale.mode),
+        let described = |name: &str| self.roles.iter().find(|role| role.name == name);
+        let plans = self.plans.iter().map(|plan| Plan {
+            permissions: described(&plan.role)
+                .map(|role| role.permissions.clone())
+                .unwrap_or_default(),
+            ..plan.clone()
         });
-        Catalog::new(plans.collect())
+        Catalog::new(plans.collect(), self.roles.clone())
     }
 }
 
@@ -88,6 +83,7 @@ fn plan(raw: &At<RawPlan>, mistakes: &mut Mistakes) -> Option<Plan> {
     Some(Plan {
         name: name?.0.clone(),
         role: raw.role.value()?,
+        permissions: Vec::new(),
         sale: sale.ok()?,
         replaces: replaces
             .map(|list| list.0.values().cloned().collect())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::read::{OneOrMany, Positive};
 use crate::config::section::{default, defaults, optional, required, section};
 use crate::config::values::{Domain, HttpUrl, SignedWith, Size};
-use crate::types::Secret;
+use crate::types::{Rate, Secret};
 
 section! {
     /// Whose access tokens are accepted.
@@ -69,5 +69,9 @@ section! {
         client_secret: Secret = required(),
         /// The API's identifier; without it `api/v2/` below the tenant's URL.
         audience: HttpUrl = optional(),
+        /// Calls, at most. What the tenant's own headers say is obeyed beside it.
+        rate: Rate = default("10/s"),
+        /// How long one call may take.
+        timeout: Positive<Duration> = default("5s"),
     }
 }

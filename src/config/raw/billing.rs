@@ -1,17 +1,17 @@
-//! `stripe`, `plans` and `store`.
+//! `stripe`, `plans`, `store` and `sync`.
 
 use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use crate::config::billing::{Cancel, PastDue};
+use crate::config::billing::Cancel;
 use crate::config::read::{Form, OneOrMany, Positive, Read};
 use crate::config::report::Mistakes;
 use crate::config::section::{default, optional, required, section};
 use crate::config::tree::{Node, Value};
 use crate::config::values::{HttpUrl, StoreUrl};
 use crate::config::words::{alternatives, choice, choose};
-use crate::entitlement::Mode;
+use crate::entitlement::{Mode, PastDue};
 use crate::types::Secret;
 
 section! {
@@ -31,6 +31,10 @@ section! {
         cancel: Cancel = default("at_period_end"),
         /// What holds while a renewal is not paid: `keep`, `revoke`, or `{ grace: 7d }`.
         past_due: PastDue = default("keep"),
+        /// How long one request to Stripe may take.
+        timeout: Positive<Duration> = default("10s"),
+        /// The account's own id, `acct_…`, where events name it; events of other accounts are ignored.
+        account: AccountId = optional(),
     }
 }
 
@@ -67,6 +71,18 @@ section! {
     Store {
         /// `sqlite://FILE` or `postgres://…`.
         url: StoreUrl = required(),
+        /// How long the raw bytes of events are kept after they were processed.
+        retention: Positive<Duration> = default("90d"),
+    }
+}
+
+section! {
+    /// The workers that bring Auth0's roles in line with Stripe.
+    Sync {
+        /// Users worked on at a time.
+        workers: Positive<usize> = default("4"),
+        /// A job that has failed for so long is given up as dead, loudly.
+        max_age: Positive<Duration> = default("3d"),
     }
 }
 
@@ -131,6 +147,21 @@ impl Form for PriceId {
             return Ok(Self(text.to_owned()));
         }
         Err("write the id that Stripe shows (`price_…`), without spaces".to_owned())
+    }
+}
+
+/// The id of a Stripe account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AccountId(pub(crate) String);
+
+impl Form for AccountId {
+    const EXPECTED: &'static str = "the id of an account";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with("acct_") && text.chars().all(|c| c.is_ascii_graphic()) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("write the id that Stripe shows: `acct_…`".to_owned())
     }
 }
 

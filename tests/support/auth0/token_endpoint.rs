@@ -1,61 +1,79 @@
 //! `POST /oauth/token`: client credentials, and sign-in by user name for the demo.
 
-use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{AUDIENCE, Body, Tenant, User, json_response};
+use super::{AUDIENCE, Auth0, Body, Tenant, json_response};
 use crate::support::token::Token;
 
-pub(super) async fn answer(tenant: &Tenant, request: Request<Incoming>) -> Response<Body> {
-    let body = request
-        .into_body()
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
-    let Ok(form) = serde_json::from_slice::<Value>(&body) else {
+pub(super) fn answer(tenant: &Tenant, body: &[u8]) -> Response<Body> {
+    let Ok(form) = serde_json::from_slice::<Value>(body) else {
         return refuse(StatusCode::BAD_REQUEST, "invalid_request", "send JSON");
     };
     let text = |name: &str| form[name].as_str().unwrap_or_default();
-    let user = match text("grant_type") {
-        "client_credentials" => User {
-            subject: format!("{}@clients", text("client_id")),
-            permissions: Vec::new(),
-        },
-        "password" => match tenant.state().users.get(text("username")).cloned() {
-            Some(user) => user,
-            None => {
-                return refuse(
-                    StatusCode::FORBIDDEN,
-                    "invalid_grant",
-                    "Wrong email or password.",
-                );
-            }
-        },
-        _ => {
-            return refuse(
-                StatusCode::FORBIDDEN,
-                "unsupported_grant_type",
-                "unknown grant type",
-            );
-        }
-    };
     let audience = form["audience"].as_str().unwrap_or(AUDIENCE);
-    json_response(StatusCode::OK, &sell(tenant, audience, &user))
+    match text("grant_type") {
+        "client_credentials" if audience == tenant.management_audience() => {
+            machine(tenant, text("client_id"), text("client_secret"))
+        }
+        "client_credentials" => {
+            let subject = format!("{}@clients", text("client_id"));
+            sell(tenant, audience, &subject, &[])
+        }
+        "password" => user(tenant, audience, text("username")),
+        _ => refuse(
+            StatusCode::FORBIDDEN,
+            "unsupported_grant_type",
+            "unknown grant type",
+        ),
+    }
 }
 
-fn sell(tenant: &Tenant, audience: &str, user: &User) -> Value {
-    let permissions: Vec<&str> = user.permissions.iter().map(String::as_str).collect();
-    let token = Token::new(&tenant.url, audience, &user.subject, &permissions);
-    let key = tenant
-        .state()
-        .keys
-        .last()
-        .expect("at least one key")
-        .clone();
-    json!({ "access_token": token.sign(&key), "token_type": "Bearer", "expires_in": 3600 })
+/// A token for the Management API.
+fn machine(tenant: &Tenant, id: &str, secret: &str) -> Response<Body> {
+    let sold = tenant.state().machines.sell(id, secret, |scope, serial| {
+        let token = Token::new(&tenant.url, &tenant.management_audience(), "", &[]);
+        token
+            .claim("sub", format!("{id}@clients"))
+            .claim("gty", "client-credentials")
+            .claim("azp", id)
+            .claim("scope", scope)
+            .claim("jti", serial)
+            .without("permissions")
+    });
+    match sold {
+        Ok((token, mut answer)) => {
+            answer["access_token"] = tenant.sign(&token).into();
+            let text = answer["access_token"].as_str().unwrap_or_default();
+            tenant.state().machines.remember(text);
+            json_response(StatusCode::OK, &answer)
+        }
+        Err(description) => refuse(StatusCode::UNAUTHORIZED, "access_denied", description),
+    }
+}
+
+fn user(tenant: &Tenant, audience: &str, name: &str) -> Response<Body> {
+    let found = {
+        let state = tenant.state();
+        let id = state.directory.sign_in(name).map(ToOwned::to_owned);
+        id.map(|id| (state.directory.permissions_of(&id), id))
+    };
+    match found {
+        Some((permissions, id)) => sell(tenant, audience, &id, &permissions),
+        None => refuse(
+            StatusCode::FORBIDDEN,
+            "invalid_grant",
+            "Wrong email or password.",
+        ),
+    }
+}
+
+fn sell(tenant: &Tenant, audience: &str, subject: &str, permissions: &[String]) -> Response<Body> {
+    let permissions: Vec<&str> = permissions.iter().map(String::as_str).collect();
+    let token = Token::new(&tenant.url, audience, subject, &permissions);
+    let answer =
+        json!({ "access_token": tenant.sign(&token), "token_type": "Bearer", "expires_in": 3600 });
+    json_response(StatusCode::OK, &answer)
 }
 
 fn refuse(status: StatusCode, error: &str, description: &str) -> Response<Body> {
@@ -63,4 +81,26 @@ fn refuse(status: StatusCode, error: &str, description: &str) -> Response<Body> 
         status,
         &json!({ "error": error, "error_description": description }),
     )
+}
+
+impl Tenant {
+    /// The identifier of the Management API.
+    pub(super) fn management_audience(&self) -> String {
+        format!("{}api/v2/", self.url)
+    }
+
+    /// Signs with the current key.
+    fn sign(&self, token: &Token) -> String {
+        let key = self.state().keys.last().expect("at least one key").clone();
+        token.sign(&key)
+    }
+}
+
+impl Auth0 {
+    /// A token as the user would get it by signing in now: what their roles allow, and what they were given besides.
+    pub(crate) fn token_for(&self, user: &str) -> String {
+        let permissions = self.tenant.state().directory.permissions_of(user);
+        let permissions: Vec<&str> = permissions.iter().map(String::as_str).collect();
+        self.token(user, &permissions)
+    }
 }

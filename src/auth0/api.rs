@@ -1,0 +1,207 @@
+//! One call of the Management API: its turn, its token, what to do when it fails.
+
+use std::sync::Arc;
+
+use ::http::{Method, StatusCode, header};
+use serde_json::Value;
+
+use super::Config;
+use super::error::{Error, Kind};
+use super::http::{Answer, Failure, Http};
+use super::limit::Limit;
+use super::read::encode;
+use super::token::{Token, Tokens};
+use crate::clock::Clock;
+use crate::telemetry::Metrics;
+
+/// What can be called. All of them may be repeated: reads, sets that are added to, keys that are set.
+#[derive(Clone, Debug)]
+pub(super) struct Endpoint {
+    pub(super) method: Method,
+    /// Its method and path, the parameters in braces: for errors and metrics.
+    pub(super) name: &'static str,
+    /// The scopes it needs.
+    pub(super) scopes: &'static str,
+}
+
+/// One call.
+pub(super) struct Call<'a> {
+    endpoint: &'a Endpoint,
+    /// Below `api/v2/`, encoded.
+    path: &'a str,
+    query: Vec<(&'static str, String)>,
+    body: Option<&'a Value>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(endpoint: &'a Endpoint, path: &'a str) -> Self {
+        Self {
+            endpoint,
+            path,
+            query: Vec::new(),
+            body: None,
+        }
+    }
+
+    /// Adds a parameter.
+    pub(super) fn with(mut self, name: &'static str, value: &(impl ToString + ?Sized)) -> Self {
+        self.query.push((name, value.to_string()));
+        self
+    }
+
+    /// Sends JSON.
+    pub(super) fn body(mut self, body: &'a Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    pub(super) fn error(&self, kind: Kind) -> Error {
+        Error::new(kind, self.endpoint.name)
+    }
+}
+
+/// The Management API.
+pub(super) struct Api {
+    base: String,
+    http: Arc<Http>,
+    tokens: Tokens,
+    limit: Arc<Limit>,
+}
+
+impl Api {
+    /// # Errors
+    ///
+    /// When no TLS can be set up.
+    pub(super) fn new(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, Error> {
+        let http = Arc::new(Http::new(config.timeout, metrics)?);
+        let limit = Arc::new(Limit::new(config.rate, Arc::clone(&clock)));
+        Ok(Self {
+            base: format!("{}api/v2/", config.url),
+            tokens: Tokens::new(config, Arc::clone(&http), Arc::clone(&limit), clock),
+            http,
+            limit,
+        })
+    }
+
+    /// Makes the call and reads its answer as JSON.
+    pub(super) async fn read(&self, call: &Call<'_>) -> Result<Value, Error> {
+        let body = self.send(call).await?;
+        serde_json::from_slice(&body).map_err(|_| call.error(Kind::Unreadable))
+    }
+
+    /// Makes the call. Once more after a broken connection or a 5xx, and once more with a new token after a 401.
+    pub(super) async fn send(&self, call: &Call<'_>) -> Result<Vec<u8>, Error> {
+        let (mut repeated, mut renewed) = (false, false);
+        loop {
+            // Before the token, so that tries to buy one are paced too.
+            let turn = self.limit.turn().await;
+            turn.map_err(|wait| Error {
+                retry_after: Some(wait),
+                ..call.error(Kind::RateLimited)
+            })?;
+            let token = self.tokens.current().await?;
+            let answer = match self.ask(call, &token).await {
+                Err(Failure::Broken) if !repeated => {
+                    repeated = true;
+                    continue;
+                }
+                Err(failure) => return Err(call.error(failure.into())),
+                Ok(answer) => answer,
+            };
+            let hold = self.limit.learn(answer.status, &answer.headers);
+            let error = match refusal(answer.status, call.endpoint.scopes) {
+                None => return Ok(answer.body),
+                Some(kind) => Error {
+                    retry_after: self.limit.retry_after(&answer.headers).or(hold),
+                    ..call.error(kind)
+                },
+            };
+            if error.kind == Kind::Client && !renewed {
+                renewed = true;
+                self.tokens.refused(&token);
+            } else if is_worth_repeating(&error) && !repeated {
+                repeated = true;
+            } else {
+                return Err(error);
+            }
+        }
+    }
+
+    async fn ask(&self, call: &Call<'_>, token: &Token) -> Result<Answer, Failure> {
+        let mut url = format!("{}{}", self.base, call.path);
+        for (at, (name, value)) in call.query.iter().enumerate() {
+            let separator = if at == 0 { '?' } else { '&' };
+            url.extend([separator.to_string(), format!("{name}={}", encode(value))]);
+        }
+        let mut request = self
+            .http
+            .request(call.endpoint.method.clone(), &url)
+            .bearer_auth(token.expose());
+        if let Some(body) = call.body {
+            request = request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.to_string());
+        }
+        self.http.send(request, call.endpoint.name).await
+    }
+}
+
+/// Auth0 failed, and does not ask to wait.
+fn is_worth_repeating(error: &Error) -> bool {
+    matches!(error.kind, Kind::Api(_)) && error.retry_after.is_none()
+}
+
+/// What a status means; `None` is a yes.
+fn refusal(status: StatusCode, scopes: &'static str) -> Option<Kind> {
+    match status.as_u16() {
+        200..=299 => None,
+        401 => Some(Kind::Client),
+        403 => Some(Kind::Scope(scopes)),
+        429 => Some(Kind::RateLimited),
+        code @ 400..=499 => Some(Kind::Invalid(code)),
+        code @ 500.. => Some(Kind::Api(code)),
+        // A redirect is not followed: somebody stands between us and Auth0.
+        _ => Some(Kind::Unreadable),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_has_its_meaning() {
+        for (status, kind) in [
+            (200, None),
+            (204, None),
+            (302, Some(Kind::Unreadable)),
+            (400, Some(Kind::Invalid(400))),
+            (401, Some(Kind::Client)),
+            (403, Some(Kind::Scope("read:users"))),
+            (404, Some(Kind::Invalid(404))),
+            (429, Some(Kind::RateLimited)),
+            (500, Some(Kind::Api(500))),
+            (503, Some(Kind::Api(503))),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(refusal(status, "read:users"), kind);
+        }
+    }
+
+    #[test]
+    fn no_secret_shows_in_debug_output() {
+        let config = Config {
+            url: "https://t.example.test/".into(),
+            client_id: "id".into(),
+            client_secret: crate::types::Secret::new("hush".into()),
+            audience: "https://t.example.test/api/v2/".into(),
+            timeout: std::time::Duration::from_secs(1),
+            rate: "2/s".parse().unwrap(),
+        };
+        assert!(!format!("{config:?}").contains("hush"));
+    }
+}

@@ -1,0 +1,175 @@
+//! `tollgate events`: what the ledger knows of the events that came, and doing one again.
+
+mod page;
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::Subcommand;
+
+use self::page::{DeadJob, Detail, Line, print_list, print_one};
+use super::check::print_as_json;
+use super::read_config;
+use super::ledger::{block_on, open};
+use crate::clock::{Clock, SystemClock};
+use crate::store::{Cause, EventFilter, EventState, JobKey, JobState, Priority, Store};
+
+/// Jobs shown or woken at a time.
+const DEAD_JOBS: u32 = 1000;
+/// Lines of the audit shown with an event.
+const AUDIT_LINES: u32 = 20;
+
+/// What to do with events.
+#[derive(Debug, Subcommand)]
+pub(super) enum Action {
+    /// The events that came, the newest first, and the jobs that were given up.
+    List {
+        /// Only those in this state: queued, processed, ignored, unmatched.
+        #[arg(long, value_parser = state)]
+        state: Option<EventState>,
+        /// Only those of this type.
+        #[arg(long = "type", value_name = "TYPE")]
+        event_type: Option<String>,
+        /// Only those of this user (`sub`).
+        #[arg(long, value_name = "SUB")]
+        user: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One event, with what became of it.
+    Show {
+        /// `evt_…`
+        id: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Do an event's work again. A running server takes it up within a second.
+    Replay {
+        /// `evt_…`
+        #[arg(required_unless_present = "dead")]
+        id: Option<String>,
+        /// Take up all jobs that were given up instead.
+        #[arg(long, conflicts_with = "id")]
+        dead: bool,
+    },
+}
+
+fn state(word: &str) -> Result<EventState, String> {
+    EventState::from_word(word)
+        .ok_or_else(|| "write queued, processed, ignored or unmatched".to_owned())
+}
+
+/// 0 done, 1 there is no such event, or the ledger cannot be used, 2 the config is wrong.
+pub(super) fn run(path: &Path, action: &Action, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let config = match read_config(path, out)? {
+        Ok(config) => config,
+        Err(status) => return Ok(status),
+    };
+    let done = block_on(async {
+        let store = open(&config).await?;
+        match action {
+            Action::List {
+                state,
+                event_type,
+                user,
+                limit,
+                json,
+            } => {
+                let filter = EventFilter {
+                    state: *state,
+                    event_type: event_type.clone(),
+                    user: user.clone(),
+                    limit: *limit,
+                };
+                list(&*store, &filter, *json, out).await
+            }
+            Action::Show { id, json } => show(&*store, id, *json, out).await,
+            Action::Replay { id: Some(id), .. } => replay(&*store, id, out).await,
+            Action::Replay { id: None, .. } => replay_dead(&*store, out).await,
+        }
+    });
+    match done {
+        Ok(status) => Ok(status),
+        Err(error) => {
+            writeln!(out, "{error:#}")?;
+            Ok(1)
+        }
+    }
+}
+
+async fn list(
+    store: &dyn Store,
+    filter: &EventFilter,
+    json: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<u8> {
+    let events = store.events(filter).await?;
+    let dead = store.jobs(JobState::Dead, DEAD_JOBS).await?;
+    let lines: Vec<Line> = events.iter().map(Line::from).collect();
+    let dead: Vec<DeadJob> = dead.iter().map(DeadJob::from).collect();
+    if json {
+        let answer = serde_json::json!({ "events": lines, "dead_jobs": dead });
+        print_as_json(&answer, out)?;
+    } else {
+        print_list(&lines, &dead, out)?;
+    }
+    Ok(0)
+}
+
+async fn show(store: &dyn Store, id: &str, json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let Some(event) = store.event(id).await? else {
+        writeln!(out, "the ledger holds no event {id}")?;
+        return Ok(1);
+    };
+    let user = event.user.as_deref();
+    let (entitlement, changes, job) = match user {
+        Some(user) => (
+            store.entitlement(user).await?,
+            store.role_changes(user, AUDIT_LINES).await?,
+            store.job(&JobKey::User(user.to_owned())).await?,
+        ),
+        None => (None, Vec::new(), None),
+    };
+    let detail = Detail::new(&event, entitlement.as_ref(), &changes, job.as_ref());
+    if json {
+        print_as_json(&detail, out)?;
+    } else {
+        print_one(&detail, out)?;
+    }
+    Ok(0)
+}
+
+async fn replay(store: &dyn Store, id: &str, out: &mut dyn Write) -> anyhow::Result<u8> {
+    if store.replay(id, now()).await? {
+        writeln!(out, "{id} is queued again")?;
+        return Ok(0);
+    }
+    writeln!(
+        out,
+        "nothing to do again: the ledger holds no event {id}, or none that could concern anybody"
+    )?;
+    Ok(1)
+}
+
+async fn replay_dead(store: &dyn Store, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let dead = store.jobs(JobState::Dead, DEAD_JOBS).await?;
+    let cause = Cause {
+        why: "replay".to_owned(),
+        event: None,
+    };
+    for job in &dead {
+        let priority = Priority::Background;
+        store.enqueue(&job.key, &cause, priority, now()).await?;
+    }
+    writeln!(out, "{} jobs are queued again", dead.len())?;
+    Ok(0)
+}
+
+fn now() -> i64 {
+    i64::try_from(SystemClock.since_epoch().as_millis()).unwrap_or(i64::MAX)
+}

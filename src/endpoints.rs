@@ -1,0 +1,353 @@
+//! The intercepted endpoints of the HTTP contract. The gate has verified the token and decided; here is what each does.
+
+mod allowance;
+mod body;
+mod checkout;
+mod customers;
+mod failure;
+pub mod intent;
+mod keys;
+mod look;
+mod portal;
+mod premium;
+mod settings;
+mod settle;
+mod subscriptions;
+#[cfg(test)]
+mod testing;
+mod users;
+mod verify;
+mod webhook;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use http_body_util::Full;
+
+use crate::clock::Clock;
+use crate::entitlement::Terms;
+use crate::reply::Problem;
+use crate::store::{Inbox, Store, UnixMillis};
+use crate::telemetry::Metrics;
+use crate::types::Secret;
+use crate::{auth0, stripe};
+use failure::Failure;
+use look::Looks;
+use portal::Origin;
+use premium::RoleReadings;
+use verify::Verifications;
+
+/// An endpoint of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// GET /stripe/config
+    Config,
+    /// POST /stripe/create-checkout-session
+    CreateCheckoutSession,
+    /// GET /stripe/verify-session/{id}
+    VerifySession,
+    /// GET /stripe/subscriptions
+    Subscriptions,
+    /// POST /stripe/cancel-subscription
+    CancelSubscription,
+    /// POST /stripe/customer-portal
+    CustomerPortal,
+    /// POST /stripe/webhook
+    Webhook,
+    /// GET /auth/premium-status
+    PremiumStatus,
+    /// GET /admin/premium-users
+    PremiumUsers,
+}
+
+/// What the endpoints need to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `pk_…`.
+    pub publishable_key: String,
+    /// Whether the keys are those of live mode.
+    pub live: bool,
+    /// The own account's id, where events may name it.
+    pub account: Option<String>,
+    /// Signing secrets of the webhook.
+    pub webhook_secrets: Vec<Secret>,
+    /// How old, or new, a signature may be.
+    pub webhook_tolerance: Duration,
+    /// Where users come back to, without a slash at its end.
+    pub frontend_url: String,
+    /// Whether a cancelled subscription ends at once rather than with its period.
+    pub cancel_now: bool,
+}
+
+/// What the endpoints work with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Payments.
+    pub stripe: Arc<stripe::Client>,
+    /// Users and roles.
+    pub auth0: Arc<auth0::Client>,
+    /// The ledger.
+    pub store: Arc<dyn Store>,
+    /// The ledger's way in for events.
+    pub inbox: Inbox,
+    /// What is sold; a reload swaps it.
+    pub terms: Arc<ArcSwap<Terms>>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A request for an endpoint, decided on.
+pub struct Call<B> {
+    /// Which endpoint.
+    pub endpoint: Endpoint,
+    /// The user who asks; the empty text where the endpoint needs none.
+    pub user: String,
+    /// The last path segment as it was normalised, for endpoints with a parameter.
+    pub parameter: String,
+    /// The query, without its `?`.
+    pub query: String,
+    /// The header fields.
+    pub headers: HeaderMap,
+    /// The body, limited to [`Endpoint::max_body`] bytes.
+    pub body: B,
+}
+
+/// The endpoints.
+pub struct Endpoints {
+    parts: Parts,
+    config: Config,
+    /// Where users may be sent back to.
+    frontend: Option<Origin>,
+    looks: Looks,
+    verifications: Verifications,
+    roles: RoleReadings,
+}
+
+impl Endpoint {
+    /// Bytes of a body, at most: 1 MiB for the webhook, 64 KiB for the others.
+    #[must_use]
+    pub fn max_body(self) -> u64 {
+        match self {
+            Self::Webhook => 1 << 20,
+            Self::Config
+            | Self::CreateCheckoutSession
+            | Self::VerifySession
+            | Self::Subscriptions
+            | Self::CancelSubscription
+            | Self::CustomerPortal
+            | Self::PremiumStatus
+            | Self::PremiumUsers => 64 << 10,
+        }
+    }
+
+    /// Its name in the log.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::CreateCheckoutSession => "create-checkout-session",
+            Self::VerifySession => "verify-session",
+            Self::Subscriptions => "subscriptions",
+            Self::CancelSubscription => "cancel-subscription",
+            Self::CustomerPortal => "customer-portal",
+            Self::Webhook => "webhook",
+            Self::PremiumStatus => "premium-status",
+            Self::PremiumUsers => "premium-users",
+        }
+    }
+
+    /// Looks at the head before the body is read; whether it is to be read at all.
+    fn admit(self, headers: &HeaderMap) -> Result<bool, Failure> {
+        match self {
+            Self::Config
+            | Self::VerifySession
+            | Self::Subscriptions
+            | Self::PremiumStatus
+            | Self::PremiumUsers => return Ok(false),
+            Self::CreateCheckoutSession | Self::CancelSubscription | Self::CustomerPortal => {
+                body::check_type(headers)?;
+            }
+            Self::Webhook => {
+                webhook::signature(headers)?;
+            }
+        }
+        body::check_encoding(headers)?;
+        Ok(true)
+    }
+}
+
+impl Endpoints {
+    /// The endpoints.
+    #[must_use]
+    pub fn new(parts: Parts, config: Config) -> Self {
+        Self {
+            frontend: Origin::of(&config.frontend_url),
+            looks: Looks::new(),
+            verifications: Verifications::new(),
+            roles: RoleReadings::new(),
+            parts,
+            config,
+        }
+    }
+
+    /// Answers a request. A body that is too large, late or broken is refused with what `body_problem` makes of its error.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`]: what the contract says for each way to fail.
+    pub async fn handle<B, E>(
+        &self,
+        call: Call<B>,
+        body_problem: impl Fn(&E) -> Problem + Send,
+    ) -> Result<Response<Full<Bytes>>, Problem>
+    where
+        B: http_body::Body<Data = Bytes, Error = E> + Send + Unpin,
+        E: Send,
+    {
+        let Call {
+            endpoint,
+            user,
+            parameter,
+            query,
+            headers,
+            body,
+        } = call;
+        let body = match endpoint.admit(&headers) {
+            Ok(true) => body::read(&headers, body, endpoint.max_body(), body_problem).await,
+            Ok(false) => Ok(Bytes::new()),
+            Err(failure) => Err(failure),
+        };
+        let answer = match body {
+            Ok(body) => {
+                let request = Request {
+                    user,
+                    parameter,
+                    query,
+                    headers,
+                    body,
+                };
+                // Boxed: the gate keeps room for this in every request's future, endpoint or not.
+                Box::pin(self.answer(endpoint, request)).await
+            }
+            Err(failure) => Err(failure),
+        };
+        answer.map_err(|failure| self.refuse(endpoint, failure))
+    }
+
+    async fn answer(
+        &self,
+        endpoint: Endpoint,
+        request: Request,
+    ) -> Result<Response<Full<Bytes>>, Failure> {
+        let Request {
+            user,
+            parameter,
+            query,
+            headers,
+            body,
+        } = request;
+        match endpoint {
+            Endpoint::Config => Ok(self.settings()),
+            Endpoint::CreateCheckoutSession => {
+                self.create_checkout_session(&user, &headers, &body).await
+            }
+            Endpoint::VerifySession => self.verify_session(&user, &parameter).await,
+            Endpoint::Subscriptions => self.subscriptions(&user).await,
+            Endpoint::CancelSubscription => self.cancel_subscription(&user, &body).await,
+            Endpoint::CustomerPortal => self.customer_portal(&user, &body).await,
+            Endpoint::Webhook => self.webhook(&headers, body).await,
+            Endpoint::PremiumStatus => self.premium_status(&user).await,
+            Endpoint::PremiumUsers => self.premium_users(&query).await,
+        }
+    }
+
+    /// Logs and counts what went wrong on our side of the answer.
+    fn refuse(&self, endpoint: Endpoint, failure: Failure) -> Problem {
+        let is_webhook = endpoint == Endpoint::Webhook;
+        let billing = &self.parts.metrics.billing;
+        if is_webhook {
+            // What it says of its type is not believed: it may not be Stripe's.
+            billing.webhook_event("other", failure.webhook_result());
+        }
+        let name = endpoint.name();
+        match &failure {
+            Failure::Stripe(error) => {
+                tracing::warn!(endpoint.name = name, error = %error, "Stripe did not do what an endpoint needs");
+            }
+            Failure::Auth0(error) => {
+                tracing::warn!(endpoint.name = name, error = %error, "Auth0 did not do what an endpoint needs");
+            }
+            Failure::Ledger(error) => {
+                billing.ledger_error(if is_webhook { "webhook" } else { "endpoint" });
+                tracing::error!(endpoint.name = name, error = %error, "the ledger did not do what an endpoint needs");
+            }
+            Failure::TooLong => {
+                tracing::warn!(endpoint.name = name, "the list of users took too long");
+            }
+            Failure::Portal => {
+                tracing::warn!(
+                    "the customer portal is not configured: save its settings in Stripe's dashboard"
+                );
+            }
+            Failure::Signature(error) => {
+                tracing::warn!(endpoint.name = name, error = %error, "an event's signature does not count");
+            }
+            Failure::Body(_)
+            | Failure::TooLarge
+            | Failure::BodyTimeout
+            | Failure::ContentType
+            | Failure::ContentEncoding
+            | Failure::NotJson
+            | Failure::Field { .. }
+            | Failure::Cursor
+            | Failure::PlanType(_)
+            | Failure::Owned { .. }
+            | Failure::IdempotencyKey
+            | Failure::IdempotencyKeyUsed
+            | Failure::CheckoutRace
+            | Failure::NoSubscription
+            | Failure::SubscriptionEnded
+            | Failure::NoCustomer
+            | Failure::ReturnUrl
+            | Failure::NoSignature
+            | Failure::Event(_)
+            | Failure::TooManyQuestions { .. } => {}
+        }
+        failure.into_problem()
+    }
+
+    fn now_millis(&self) -> UnixMillis {
+        let now = self.parts.clock.since_epoch().as_millis();
+        UnixMillis::try_from(now).unwrap_or(UnixMillis::MAX)
+    }
+}
+
+/// A request whose body was read.
+struct Request {
+    user: String,
+    parameter: String,
+    query: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// A call to Stripe, or several, that may take so long, retries included.
+async fn in_time<T>(
+    limit: Duration,
+    call: &'static str,
+    asking: impl Future<Output = Result<T, stripe::Error>>,
+) -> Result<T, stripe::Error> {
+    let slow = || stripe::Error {
+        kind: stripe::Kind::Unreachable,
+        call,
+        request_id: None,
+        retry_after: None,
+    };
+    let asked = tokio::time::timeout(limit, asking).await;
+    asked.unwrap_or_else(|_| Err(slow()))
+}

@@ -1,0 +1,72 @@
+//! The customer with whom a user pays: the one there is, or a new one of the user's own.
+
+use std::time::Duration;
+
+use super::DEADLINE;
+use crate::endpoints::failure::Failure;
+use crate::endpoints::{Endpoints, in_time, keys};
+use crate::store::LinkKind;
+use crate::stripe::{self, Customer, IdempotencyKey};
+
+/// How long the e-mail is waited for: Stripe asks for it on its page when there is none.
+const EMAIL_DEADLINE: Duration = Duration::from_secs(2);
+
+impl Endpoints {
+    /// The user's customer. A new one is the user's in the ledger before anything is sold to it.
+    pub(super) async fn paying_customer(&self, user: &str) -> Result<String, Failure> {
+        if let Some(customer) = self.own_customer(user).await? {
+            return Ok(customer);
+        }
+        let customer = self.new_customer(user).await?.id;
+        let now = self.now_millis();
+        let store = &self.parts.store;
+        store.link(&customer, user, LinkKind::Owner, now).await?;
+        Ok(customer)
+    }
+
+    /// Makes a customer; two clicks at once make the same one.
+    async fn new_customer(&self, user: &str) -> Result<Customer, Failure> {
+        let had = self.parts.store.customers_of(user).await?.len();
+        let key = keys::key(&["customer", user, &had.to_string()]);
+        let email = self.verified_email(user).await;
+        match self.create_customer(user, email.as_deref(), &key).await {
+            // The first click had other luck with the e-mail.
+            Err(error) if error.kind == stripe::Kind::Idempotency => {
+                let other = match email {
+                    Some(_) => None,
+                    None => self.verified_email(user).await,
+                };
+                Ok(self.create_customer(user, other.as_deref(), &key).await?)
+            }
+            made => Ok(made?),
+        }
+    }
+
+    async fn create_customer(
+        &self,
+        user: &str,
+        email: Option<&str>,
+        key: &IdempotencyKey,
+    ) -> Result<Customer, stripe::Error> {
+        let call = self.parts.stripe.create_customer(user, email, key);
+        in_time(DEADLINE, "create_customer", call).await
+    }
+
+    /// The user's e-mail, if Auth0 says in time that it is verified. A purchase does not fail without it.
+    async fn verified_email(&self, user: &str) -> Option<String> {
+        let asked = tokio::time::timeout(EMAIL_DEADLINE, self.parts.auth0.user(user)).await;
+        match asked {
+            Ok(Ok(found)) => found.filter(|user| user.email_verified)?.email,
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error, "a customer is made without an e-mail");
+                None
+            }
+            Err(_) => {
+                tracing::warn!(
+                    "a customer is made without an e-mail: Auth0 did not answer in time"
+                );
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Looking at a user's open checkouts before an answer, so that the first answer after a payment is right although the
+//! webhook is late.
+//!
+//! Bounded: one look at a time for each user, a few at once and then one in two seconds, a few for all users together,
+//! each with a deadline. In between, the ledger and the last look are what counts.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use moka::future::Cache;
+use tokio::sync::Semaphore;
+
+use super::Endpoints;
+use super::allowance::Allowance;
+use crate::store::{Purchase, PurchaseState, StoreError, UnixMillis};
+use crate::stripe::SessionStatus;
+
+/// How long a look counts, and how often a user may cause one.
+const FRESH: Duration = Duration::from_secs(2);
+/// Looks that a user may cause without a pause: before the payment, after it, and one more.
+const BURST: u32 = 3;
+/// Looks at a time, for all users together.
+const AT_ONCE: usize = 8;
+/// Checkouts that are asked about, the newest: somebody who opens more has left the others behind.
+const CHECKOUTS: usize = 3;
+/// How long asking may take.
+const DEADLINE: Duration = Duration::from_secs(3);
+/// How long the entitlement is waited for.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Checkouts live for 24 hours at most; one more for clocks that differ.
+const LIFE: UnixMillis = 25 * 60 * 60 * 1000;
+/// Looks remembered, some 200 bytes each.
+const MAX_LOOKS: u64 = 10_000;
+
+/// The looks of all users.
+pub(super) struct Looks {
+    seen: Cache<String, Arc<Seen>>,
+    allowance: Allowance,
+    at_once: Semaphore,
+}
+
+/// What a look found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Something may have been paid that the ledger does not know of yet.
+    pub(super) stale: bool,
+    /// Checkouts that can still be paid.
+    pub(super) open: Vec<String>,
+}
+
+impl Looks {
+    pub(super) fn new() -> Self {
+        Self {
+            seen: Cache::builder()
+                .max_capacity(MAX_LOOKS)
+                .time_to_live(FRESH)
+                .build(),
+            allowance: Allowance::new(BURST, FRESH),
+            at_once: Semaphore::new(AT_ONCE),
+        }
+    }
+}
+
+impl Endpoints {
+    /// Looks at the user's open checkouts, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be used.
+    pub(super) async fn look(&self, user: &str) -> Result<Arc<Seen>, StoreError> {
+        let purchases = self.parts.store.purchases_of(user).await?;
+        let open = open(purchases, self.now_millis());
+        if open.is_empty() {
+            return Ok(Arc::default());
+        }
+        let looks = &self.looks;
+        if looks.allowance.take(user, Instant::now()).is_ok() {
+            looks.seen.invalidate(user).await;
+        }
+        let look = async { Arc::new(self.look_at(user, &open).await) };
+        Ok(looks.seen.get_with(user.to_owned(), Box::pin(look)).await)
+    }
+
+    async fn look_at(&self, user: &str, open: &[Purchase]) -> Seen {
+        let mut seen = Seen::default();
+        let mut complete = Vec::new();
+        let asking = async {
+            let Ok(_turn) = self.looks.at_once.acquire().await else {
+                return Err(());
+            };
+            for purchase in open {
+                self.ask(purchase, &mut seen, &mut complete).await?;
+            }
+            Ok(())
+        };
+        let asked = tokio::time::timeout(DEADLINE, asking).await;
+        seen.stale = !matches!(asked, Ok(Ok(())));
+        if !complete.is_empty() && !self.take_in(user, &complete).await {
+            seen.stale = true;
+        }
+        seen
+    }
+
+    /// Asks Stripe how one checkout stands.
+    async fn ask<'a>(
+        &self,
+        purchase: &'a Purchase,
+        seen: &mut Seen,
+        complete: &mut Vec<&'a Purchase>,
+    ) -> Result<(), ()> {
+        let session = self.parts.stripe.checkout_session(&purchase.session).await;
+        let session = session.map_err(|error| {
+            tracing::warn!(error = %error, "an open checkout could not be looked at");
+        })?;
+        match session.map(|session| session.status) {
+            Some(SessionStatus::Complete) => complete.push(purchase),
+            Some(SessionStatus::Open | SessionStatus::Unknown(_)) => {
+                seen.open.push(purchase.session.clone());
+            }
+            // What does not exist can no longer be paid.
+            Some(SessionStatus::Expired) | None => {
+                self.close(purchase, PurchaseState::Expired).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until what was paid counts. Only then are the checkouts closed: until then the next look asks again.
+    async fn take_in(&self, user: &str, complete: &[&Purchase]) -> bool {
+        match self.settle(user, "open-checkout", PATIENCE).await {
+            Ok(true) => {
+                for purchase in complete {
+                    self.close(purchase, PurchaseState::Complete).await;
+                }
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                tracing::warn!(error = %error, "a finished checkout could not be taken in");
+                false
+            }
+        }
+    }
+
+    /// Remembers that a checkout is over. When the ledger does not take it, the next look finds it again.
+    async fn close(&self, purchase: &Purchase, state: PurchaseState) {
+        let closed = Purchase {
+            state,
+            ..purchase.clone()
+        };
+        if let Err(error) = self.parts.store.record_purchase(&closed).await {
+            tracing::warn!(error = %error, "a finished checkout could not be recorded");
+        }
+    }
+}
+
+/// The checkouts to look at, the newest first.
+fn open(mut purchases: Vec<Purchase>, now: UnixMillis) -> Vec<Purchase> {
+    let oldest = now.saturating_sub(LIFE);
+    purchases.retain(|known| known.state == PurchaseState::Open && known.created_at > oldest);
+    purchases.reverse();
+    purchases.truncate(CHECKOUTS);
+    purchases
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_checkouts_that_may_still_be_paid_are_looked_at() {
+        let now = 100 * LIFE;
+        let purchase = |session: &str, state, age: i64| Purchase {
+            session: session.into(),
+            user: "a".into(),
+            customer: None,
+            plan: "monthly".into(),
+            state,
+            created_at: now - age,
+        };
+        let all = vec![
+            purchase("old", PurchaseState::Open, LIFE),
+            purchase("1", PurchaseState::Open, LIFE - 1),
+            purchase("2", PurchaseState::Open, 300),
+            purchase("paid", PurchaseState::Complete, 250),
+            purchase("3", PurchaseState::Open, 200),
+            purchase("gone", PurchaseState::Expired, 150),
+            purchase("4", PurchaseState::Open, 100),
+        ];
+        let looked: Vec<_> = open(all, now).into_iter().map(|p| p.session).collect();
+        assert_eq!(looked, ["4", "3", "2"]);
+    }
+}

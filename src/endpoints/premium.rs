@@ -1,0 +1,57 @@
+//! What the frontend shows a user of their plan: the ledger's word beside what Auth0 says.
+
+mod reading;
+mod roles;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+use super::Endpoints;
+use super::failure::Failure;
+use crate::reply::{json, timestamp};
+use reading::{Reading, Status};
+pub(super) use roles::RoleReadings;
+
+/// How long Auth0 may take.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    success: bool,
+    user_id: &'a str,
+    timestamp: String,
+    premium_status: Status,
+}
+
+impl Endpoints {
+    /// `GET /auth/premium-status`.
+    pub(super) async fn premium_status(
+        &self,
+        user: &str,
+    ) -> Result<Response<Full<Bytes>>, Failure> {
+        let seen = self.look(user).await?;
+        let row = self.parts.store.entitlement(user).await?;
+        let sequence = row.as_ref().map(|row| row.sequence);
+        let roles = self.roles_of(user, sequence, DEADLINE).await;
+        let terms = self.parts.terms.load();
+        let reading = Reading {
+            row: row.as_ref(),
+            roles: roles.as_ref().map(|roles| roles.as_slice()),
+            catalog: &terms.catalog,
+            now: self.now_millis(),
+        };
+        let mut premium_status = reading.status();
+        premium_status.stale |= seen.stale;
+        let answer = Answer {
+            success: true,
+            user_id: user,
+            timestamp: timestamp(self.parts.clock.unix_seconds()),
+            premium_status,
+        };
+        Ok(json(StatusCode::OK, &answer))
+    }
+}

@@ -1,0 +1,317 @@
+//! What a user's status is, out of the ledger's row and the roles that Auth0 names. Pure.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::entitlement::{Catalog, Plan};
+use crate::reply::timestamp;
+use crate::store::{Entitlement, UnixMillis};
+
+/// For so long after a change the ledger alone decides. As long as Auth0's tokens live by default.
+const DECISIVE: UnixMillis = 24 * 60 * 60 * 1000;
+/// What makes a role an admin's, whatever its name.
+const ADMIN_PERMISSION: &str = "access:admin-panel";
+/// What makes a role an admin's, whatever it may do.
+const ADMIN_ROLE: &str = "admin";
+/// What a plan that everybody has is called where the config names none.
+const FREE: &str = "free";
+
+/// What is known of a user.
+pub(super) struct Reading<'a> {
+    /// The ledger's row.
+    pub(super) row: Option<&'a Entitlement>,
+    /// The roles that Auth0 names; `None` when it is away.
+    pub(super) roles: Option<&'a [String]>,
+    pub(super) catalog: &'a Catalog,
+    pub(super) now: UnixMillis,
+}
+
+/// `premium_status` of the answer.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the contract's")]
+pub(super) struct Status {
+    premium_status: &'static str,
+    plan_type: String,
+    roles: Vec<String>,
+    permissions: Vec<String>,
+    premium_activated_at: Option<String>,
+    subscription_source: Option<&'static str>,
+    role_assigned: Option<String>,
+    status: Option<String>,
+    cancel_at_period_end: Option<bool>,
+    current_period_end: Option<String>,
+    /// It may be another one already.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) stale: bool,
+}
+
+/// What a user is called.
+enum Standing<'a> {
+    Paid(&'a Plan),
+    /// With the name of the role.
+    Admin(String),
+    Free,
+}
+
+impl<'a> Reading<'a> {
+    /// The status.
+    pub(super) fn status(&self) -> Status {
+        let roles = self.shown_roles();
+        let standing = self.standing(&roles);
+        let (plan_type, role_assigned) = match &standing {
+            Standing::Paid(plan) => (plan.name.clone(), Some(plan.role.clone())),
+            Standing::Admin(role) => (ADMIN_ROLE.to_owned(), Some(role.clone())),
+            Standing::Free => {
+                let base = self.catalog.base();
+                (base.map_or(FREE.to_owned(), |plan| plan.name.clone()), None)
+            }
+        };
+        // A plan that the ledger does not know of says nothing about when and how it came.
+        let row = self.row.filter(|row| match standing {
+            Standing::Paid(plan) => row.derived.paid && is_named(plan, row),
+            Standing::Admin(_) | Standing::Free => false,
+        });
+        let derived = row.map(|row| &row.derived);
+        let subscription = derived.filter(|derived| derived.status.is_some());
+        Status {
+            premium_status: match standing {
+                Standing::Paid(_) | Standing::Admin(_) => "active",
+                Standing::Free => "inactive",
+            },
+            plan_type,
+            permissions: self.permissions(&roles),
+            roles,
+            premium_activated_at: row.and_then(|row| row.activated_at).map(iso),
+            subscription_source: row.map(|_| "stripe"),
+            role_assigned,
+            status: subscription.and_then(|derived| derived.status.clone()),
+            cancel_at_period_end: subscription.map(|derived| derived.ends.unwrap_or_default()),
+            current_period_end: subscription
+                .and_then(|derived| derived.period_end)
+                .map(timestamp),
+            stale: self.roles.is_none(),
+        }
+    }
+
+    fn standing(&self, roles: &[String]) -> Standing<'a> {
+        let by_ledger = self.ledger_plan().filter(|plan| is_bought(plan));
+        let plan = if self.is_decisive() {
+            by_ledger
+        } else {
+            let held = roles
+                .iter()
+                .filter_map(|role| self.catalog.plan_of_role(role));
+            let bought = held.filter(|plan| is_bought(plan)).chain(by_ledger);
+            bought.max_by_key(|plan| self.catalog.rank(&plan.name))
+        };
+        let admin = || roles.iter().find(|role| self.is_admin(role));
+        match (plan, plan.map_or_else(admin, |_| None)) {
+            (Some(plan), _) => Standing::Paid(plan),
+            (None, Some(role)) => Standing::Admin(role.clone()),
+            (None, None) => Standing::Free,
+        }
+    }
+
+    /// The plan that the ledger gives the user.
+    fn ledger_plan(&self) -> Option<&'a Plan> {
+        self.catalog.plan(self.row?.derived.plan.as_deref()?)
+    }
+
+    /// Whether Auth0 may not have the role yet.
+    fn is_unconfirmed(&self) -> bool {
+        self.row
+            .is_some_and(|row| row.changed_at.is_some() && row.confirmed_at.is_none())
+    }
+
+    /// Whether the ledger's word outweighs what the roles say.
+    fn is_decisive(&self) -> bool {
+        let changed_at = self.row.and_then(|row| row.changed_at);
+        let is_young =
+            changed_at.is_some_and(|changed| self.now.saturating_sub(changed) < DECISIVE);
+        is_young || self.is_unconfirmed()
+    }
+
+    /// The roles, with those of the plans as the ledger has them where Auth0 may be behind, or away.
+    fn shown_roles(&self) -> Vec<String> {
+        let remembered = || self.row.and_then(|row| row.roles.as_deref());
+        let read = self.roles.or_else(remembered).unwrap_or_default();
+        if self.roles.is_some() && !self.is_unconfirmed() {
+            return read.to_vec();
+        }
+        let plan = self.ledger_plan();
+        let is_managed = |role: &&String| self.catalog.plan_of_role(role).is_some();
+        let mut roles: Vec<String> = match self.row {
+            Some(_) => read.iter().filter(|r| !is_managed(r)).cloned().collect(),
+            None => Vec::new(),
+        };
+        roles.extend(plan.map(|plan| plan.role.clone()));
+        roles
+    }
+
+    fn permissions(&self, roles: &[String]) -> Vec<String> {
+        let all = roles
+            .iter()
+            .flat_map(|role| self.catalog.permissions_of(role));
+        let sorted: BTreeSet<&String> = all.collect();
+        sorted.into_iter().cloned().collect()
+    }
+
+    fn is_admin(&self, role: &str) -> bool {
+        let mut permissions = self.catalog.permissions_of(role).iter();
+        role == ADMIN_ROLE || permissions.any(|held| held == ADMIN_PERMISSION)
+    }
+}
+
+fn is_bought(plan: &Plan) -> bool {
+    plan.sale.is_some()
+}
+
+fn is_named(plan: &Plan, row: &Entitlement) -> bool {
+    row.derived.plan.as_deref() == Some(&*plan.name)
+}
+
+fn iso(millis: UnixMillis) -> String {
+    timestamp(millis.div_euclid(1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::catalog;
+    use super::*;
+    use crate::store::Derived;
+    use serde_json::{Value, json};
+
+    const NOW: UnixMillis = 1_700_000_000_000;
+
+    fn row(plan: &str, changed: Option<UnixMillis>, confirmed: bool) -> Entitlement {
+        let paid = plan != "free";
+        Entitlement {
+            user: "auth0|1".into(),
+            derived: Derived {
+                plan: Some(plan.into()),
+                paid,
+                backing: paid.then(|| "sub_1".into()),
+                status: (plan == "monthly").then(|| "active".into()),
+                ends: (plan == "monthly").then_some(true),
+                period_end: (plan == "monthly").then_some(1_700_086_400),
+                recheck_at: None,
+            },
+            changed_at: changed.map(|age| NOW - age),
+            confirmed_at: confirmed.then_some(NOW),
+            activated_at: paid.then_some(NOW),
+            ..Entitlement::default()
+        }
+    }
+
+    fn status(row: Option<&Entitlement>, roles: Option<&[&str]>) -> Value {
+        let roles: Option<Vec<String>> =
+            roles.map(|roles| roles.iter().map(ToString::to_string).collect());
+        let reading = Reading {
+            row,
+            roles: roles.as_deref(),
+            catalog: &catalog(),
+            now: NOW,
+        };
+        serde_json::to_value(reading.status()).unwrap()
+    }
+
+    #[test]
+    fn a_subscriber_sees_the_plan_the_role_and_the_subscription() {
+        let status = status(
+            Some(&row("monthly", Some(5), true)),
+            Some(&["premium-monthly"]),
+        );
+        let expected = json!({
+            "premium_status": "active", "plan_type": "monthly", "roles": ["premium-monthly"],
+            "permissions": ["read:basic-content", "read:premium-content"],
+            "premium_activated_at": "2023-11-14T22:13:20Z", "subscription_source": "stripe",
+            "role_assigned": "premium-monthly", "status": "active", "cancel_at_period_end": true,
+            "current_period_end": "2023-11-15T22:13:20Z",
+        });
+        assert_eq!(status, expected);
+    }
+
+    #[test]
+    fn a_user_who_never_paid_is_inactive_and_free() {
+        let status = status(None, Some(&["free-user"]));
+        let expected = json!({
+            "premium_status": "inactive", "plan_type": "free", "roles": ["free-user"],
+            "permissions": ["read:basic-content"], "premium_activated_at": null, "subscription_source": null,
+            "role_assigned": null, "status": null, "cancel_at_period_end": null, "current_period_end": null,
+        });
+        assert_eq!(status, expected);
+    }
+
+    #[test]
+    fn lifetime_comes_before_monthly_before_admin_before_free() {
+        for (roles, plan, assigned) in [
+            (
+                &["admin", "premium-monthly", "premium-lifetime"][..],
+                "lifetime",
+                Some("premium-lifetime"),
+            ),
+            (
+                &["admin", "premium-monthly"],
+                "monthly",
+                Some("premium-monthly"),
+            ),
+            (&["free-user", "admin"], "admin", Some("admin")),
+            (&["free-user", "other"], "free", None),
+            (&[], "free", None),
+        ] {
+            let status = status(None, Some(roles));
+            assert_eq!(status["plan_type"], plan, "{roles:?}");
+            assert_eq!(status["role_assigned"], json!(assigned), "{roles:?}");
+            let active = if plan == "free" { "inactive" } else { "active" };
+            assert_eq!(status["premium_status"], active, "{roles:?}");
+            // From before Tollgate: nobody knows how it came.
+            assert_eq!(status["subscription_source"], Value::Null, "{roles:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_that_auth0_does_not_have_yet_counts() {
+        let bought = status(
+            Some(&row("lifetime", Some(5), false)),
+            Some(&["free-user", "admin"]),
+        );
+        assert_eq!(bought["plan_type"], "lifetime");
+        assert_eq!(bought["roles"], json!(["admin", "premium-lifetime"]));
+        let ended = status(
+            Some(&row("free", Some(5), false)),
+            Some(&["premium-monthly"]),
+        );
+        assert_eq!(
+            (&ended["plan_type"], &ended["premium_status"]),
+            (&json!("free"), &json!("inactive"))
+        );
+        assert_eq!(ended["roles"], json!(["free-user"]));
+    }
+
+    #[test]
+    fn a_change_of_the_last_day_is_the_ledgers_to_tell_and_later_the_roles_count_too() {
+        let roles = Some(&["premium-lifetime"][..]);
+        let plan = |age| status(Some(&row("free", age, true)), roles)["plan_type"].clone();
+        assert_eq!(plan(Some(DECISIVE - 1)), "free");
+        assert_eq!(plan(Some(DECISIVE)), "lifetime");
+        assert_eq!(plan(None), "lifetime");
+    }
+
+    #[test]
+    fn without_auth0_the_ledger_answers_and_says_that_it_may_be_stale() {
+        let mut paid = row("monthly", Some(DECISIVE * 9), true);
+        paid.roles = Some(vec!["admin".into(), "premium-monthly".into()]);
+        let answer = status(Some(&paid), None);
+        assert_eq!(
+            (&answer["plan_type"], &answer["stale"]),
+            (&json!("monthly"), &json!(true))
+        );
+        assert_eq!(answer["roles"], json!(["admin", "premium-monthly"]));
+        let unknown = status(None, None);
+        assert_eq!(
+            (&unknown["plan_type"], &unknown["stale"]),
+            (&json!("free"), &json!(true))
+        );
+    }
+}

@@ -1,0 +1,314 @@
+//! What the browser asks on its way back from Stripe, often before the webhook came.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use moka::future::Cache;
+use serde::Serialize;
+
+use super::allowance::Allowance;
+use super::customers::is_users;
+use super::failure::Failure;
+use super::intent;
+use super::{Endpoints, in_time};
+use crate::reply::json;
+use crate::store::{Purchase, PurchaseState};
+use crate::stripe::{self, CheckoutSession, SessionStatus};
+
+/// How long an answer of Stripe's counts.
+const FRESH: Duration = Duration::from_secs(2);
+/// Questions about a user's own checkouts without a pause; then one in [`FRESH`].
+const OWN_BURST: u32 = 5;
+/// Questions about checkouts that the ledger does not know, without a pause; then one in [`STRANGE_PERIOD`].
+const STRANGE_BURST: u32 = 10;
+const STRANGE_PERIOD: Duration = Duration::from_secs(6);
+/// How long a checkout is remembered not to be a user's.
+const NOT_OWN: Duration = Duration::from_secs(60);
+/// Answers remembered, of each kind.
+const MAX_ANSWERS: u64 = 10_000;
+/// How long Stripe may take.
+const DEADLINE: Duration = Duration::from_secs(8);
+/// How long the entitlement is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest part of an id after its prefix; Stripe's have some 60.
+const MAX_ID: usize = 200;
+/// Said in every case, so that nobody learns which sessions there are.
+const NOT_FOUND: &str = "No such checkout session of yours";
+
+/// A user and the id of a checkout.
+type Question = (String, String);
+
+/// What was asked lately.
+pub(super) struct Verifications {
+    answers: Cache<Question, Option<Arc<CheckoutSession>>>,
+    not_own: Cache<Question, ()>,
+    own: Allowance,
+    strange: Allowance,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    success: bool,
+    session_id: Option<&'a str>,
+    payment_status: Option<&'a str>,
+    customer_id: Option<&'a str>,
+    metadata: Option<&'a BTreeMap<String, String>>,
+    error: Option<&'a str>,
+}
+
+impl Verifications {
+    pub(super) fn new() -> Self {
+        Self {
+            answers: Cache::builder()
+                .max_capacity(MAX_ANSWERS)
+                .time_to_live(FRESH)
+                .build(),
+            not_own: Cache::builder()
+                .max_capacity(MAX_ANSWERS)
+                .time_to_live(NOT_OWN)
+                .build(),
+            own: Allowance::new(OWN_BURST, FRESH),
+            strange: Allowance::new(STRANGE_BURST, STRANGE_PERIOD),
+        }
+    }
+}
+
+impl Endpoints {
+    /// `GET /stripe/verify-session/{id}`.
+    pub(super) async fn verify_session(
+        &self,
+        user: &str,
+        id: &str,
+    ) -> Result<Response<Full<Bytes>>, Failure> {
+        let Some(session) = self.own_session(user, id).await? else {
+            return Ok(not_found());
+        };
+        if is_paid(&session) && !self.counts_already(user, &session).await? {
+            let settled = self.settle(user, "verify-session", PATIENCE).await?;
+            if settled {
+                self.remember(user, &session, PurchaseState::Complete)
+                    .await?;
+            }
+        }
+        Ok(found(&session))
+    }
+
+    /// The checkout, if it is the user's.
+    async fn own_session(
+        &self,
+        user: &str,
+        id: &str,
+    ) -> Result<Option<Arc<CheckoutSession>>, Failure> {
+        if !looks_like_session(id) {
+            return Ok(None);
+        }
+        let known = self.parts.store.purchase(id).await?;
+        let is_known = match known.map(|known| known.user == user) {
+            Some(false) => return Ok(None),
+            Some(true) => true,
+            None => false,
+        };
+        let question = (user.to_owned(), id.to_owned());
+        if self.verifications.not_own.contains_key(&question) {
+            return Ok(None);
+        }
+        let Some(session) = self.ask_session(&question, is_known).await? else {
+            self.verifications.not_own.insert(question, ()).await;
+            return Ok(None);
+        };
+        if !self.is_own(user, &session, is_known).await? {
+            self.verifications.not_own.insert(question, ()).await;
+            return Ok(None);
+        }
+        if !is_known {
+            self.take_over(user, &session).await?;
+        }
+        Ok(Some(session))
+    }
+
+    /// Asks Stripe, once for all who ask the same at once, and as often as the user may.
+    async fn ask_session(
+        &self,
+        question: &Question,
+        is_known: bool,
+    ) -> Result<Option<Arc<CheckoutSession>>, Failure> {
+        let Verifications {
+            answers,
+            own,
+            strange,
+            ..
+        } = &self.verifications;
+        let (user, id) = question;
+        let allowance = if is_known { own } else { strange };
+        match allowance.take(user, Instant::now()) {
+            Ok(()) => answers.invalidate(question).await,
+            Err(retry_after) if !answers.contains_key(question) => {
+                return Err(Failure::TooManyQuestions { retry_after });
+            }
+            Err(_) => {}
+        }
+        let asking = async {
+            let call = self.parts.stripe.checkout_session(id);
+            let session = in_time(DEADLINE, "checkout_session", call).await?;
+            Ok(session.map(Arc::new))
+        };
+        answers
+            .try_get_with(question.clone(), Box::pin(asking))
+            .await
+            .map_err(|error: Arc<stripe::Error>| Failure::Stripe(copy(&error)))
+    }
+
+    /// Whose it is: what it says itself counts, then the ledger, then its customer.
+    async fn is_own(
+        &self,
+        user: &str,
+        session: &CheckoutSession,
+        is_known: bool,
+    ) -> Result<bool, Failure> {
+        if let Some((named, _)) = intent::user(&session.owner, false) {
+            return Ok(named == user);
+        }
+        if is_known {
+            return Ok(true);
+        }
+        let known = self.customers(user).await?;
+        let customer = session.customer.as_deref();
+        Ok(is_users(&session.owner, customer, user, &known))
+    }
+
+    /// Remembers a checkout of the user that was not made here.
+    async fn take_over(&self, user: &str, session: &CheckoutSession) -> Result<(), Failure> {
+        let now = self.now_millis();
+        if let (Some(customer), Some((_, kind))) =
+            (&session.customer, intent::user(&session.owner, false))
+        {
+            let store = &self.parts.store;
+            store.link(customer, user, kind, now).await?;
+        }
+        let state = match session.status {
+            SessionStatus::Expired => PurchaseState::Expired,
+            // One that is complete is closed once it counts.
+            SessionStatus::Open | SessionStatus::Complete | SessionStatus::Unknown(_) => {
+                PurchaseState::Open
+            }
+        };
+        self.remember(user, session, state).await
+    }
+
+    async fn remember(
+        &self,
+        user: &str,
+        session: &CheckoutSession,
+        state: PurchaseState,
+    ) -> Result<(), Failure> {
+        let purchase = Purchase {
+            session: session.id.clone(),
+            user: user.to_owned(),
+            customer: session.customer.clone(),
+            plan: self.plan_of(session),
+            state,
+            created_at: session.created.saturating_mul(1000),
+        };
+        Ok(self.parts.store.record_purchase(&purchase).await?)
+    }
+
+    /// The plan that a checkout sells: by its price, else by what it says.
+    pub(super) fn plan_of(&self, session: &CheckoutSession) -> String {
+        let terms = self.parts.terms.load();
+        let mut prices = session.prices.iter();
+        let by_price = prices.find_map(|price| terms.catalog.plan_of_price(price));
+        let named = session.metadata.get("plan_type");
+        let by_name = || named.and_then(|name| terms.catalog.plan(name));
+        let plan = by_price.or_else(by_name);
+        plan.map_or_else(|| "unknown".to_owned(), |plan| plan.name.clone())
+    }
+
+    /// Whether the user's entitlement rests on this very checkout already.
+    async fn counts_already(&self, user: &str, session: &CheckoutSession) -> Result<bool, Failure> {
+        let row = self.parts.store.entitlement(user).await?;
+        let backing = row.and_then(|row| row.derived.backing);
+        Ok(backing.is_some_and(|backing| {
+            backing == session.id || Some(&backing) == session.subscription.as_ref()
+        }))
+    }
+}
+
+/// Whether the money is there, or the checkout is through and none is needed.
+fn is_paid(session: &CheckoutSession) -> bool {
+    let is_complete = session.status == SessionStatus::Complete;
+    match session.payment_status.as_str() {
+        "paid" => true,
+        // A trial says so before anybody agreed to it.
+        "no_payment_required" => is_complete,
+        _ => false,
+    }
+}
+
+fn looks_like_session(id: &str) -> bool {
+    id.strip_prefix("cs_").is_some_and(|rest| {
+        (1..=MAX_ID).contains(&rest.len())
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    })
+}
+
+fn found(session: &CheckoutSession) -> Response<Full<Bytes>> {
+    let answer = Answer {
+        success: true,
+        session_id: Some(&session.id),
+        payment_status: Some(&session.payment_status),
+        customer_id: session.customer.as_deref(),
+        metadata: Some(&session.metadata),
+        error: None,
+    };
+    json(StatusCode::OK, &answer)
+}
+
+fn not_found() -> Response<Full<Bytes>> {
+    let answer = Answer {
+        success: false,
+        session_id: None,
+        payment_status: None,
+        customer_id: None,
+        metadata: None,
+        error: Some(NOT_FOUND),
+    };
+    json(StatusCode::OK, &answer)
+}
+
+/// An error that several wait for is told to each.
+fn copy(error: &stripe::Error) -> stripe::Error {
+    stripe::Error {
+        kind: error.kind.clone(),
+        call: error.call,
+        request_id: error.request_id.clone(),
+        retry_after: error.retry_after,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_can_be_none_is_not_asked_about() {
+        for (id, fits) in [
+            ("cs_test_a1B2", true),
+            ("cs_1", true),
+            ("cs_", false),
+            ("", false),
+            ("sub_1", false),
+            ("cs_a/b", false),
+            ("cs_a?b", false),
+            ("cs_a.b", false),
+            ("CS_a", false),
+            (&format!("cs_{}", "a".repeat(200)), true),
+            (&format!("cs_{}", "a".repeat(201)), false),
+        ] {
+            assert_eq!(looks_like_session(id), fits, "{id}");
+        }
+    }
+}

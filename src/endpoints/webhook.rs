@@ -1,0 +1,114 @@
+//! Events from Stripe: the signature over the bytes as they came, then the ledger, then the answer. No more is done
+//! here; what an event means is found out later, from Stripe itself.
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+use super::Endpoints;
+use super::failure::Failure;
+use super::intent::{Ours, new_event};
+use crate::reply::json;
+use crate::store::{Intent, NewEvent, Received};
+use crate::stripe::{Envelope, matters, verify};
+
+const SIGNATURE: &str = "stripe-signature";
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    received: bool,
+    result: Outcome<'a>,
+    error: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Outcome<'a> {
+    status: &'static str,
+    event_type: &'a str,
+    event_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+/// The one signature header. Asked for before the body is read, too.
+pub(super) fn signature(headers: &HeaderMap) -> Result<&[u8], Failure> {
+    let mut values = headers.get_all(SIGNATURE).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => Ok(value.as_bytes()),
+        (None, _) | (Some(_), Some(_)) => Err(Failure::NoSignature),
+    }
+}
+
+impl Endpoints {
+    /// `POST /stripe/webhook`.
+    pub(super) async fn webhook(
+        &self,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Full<Bytes>>, Failure> {
+        let event = self.verified(headers, body)?;
+        let (id, event_type) = (event.id.clone(), event.event_type.clone());
+        let reason = match &event.intent {
+            Intent::Ignore(reason) => Some(reason.clone()),
+            Intent::Sync(_) => None,
+        };
+        let received = self.parts.inbox.receive(event).await?;
+        let status = match received {
+            Received::Queued => "queued",
+            Received::Ignored => "ignored",
+            Received::Duplicate => "duplicate",
+        };
+        self.count(&event_type, status);
+        match received {
+            // Operators look for this line word for word.
+            Received::Queued => {
+                tracing::info!(event.id = %id, "Webhook processed successfully: {event_type}");
+            }
+            Received::Ignored | Received::Duplicate => {
+                tracing::debug!(event.id = %id, event.kind = %event_type, event.result = status, "event answered");
+            }
+        }
+        let answer = Answer {
+            received: true,
+            result: Outcome {
+                status,
+                event_type: &event_type,
+                event_id: &id,
+                reason: reason.as_deref().filter(|_| received == Received::Ignored),
+            },
+            error: None,
+        };
+        Ok(json(StatusCode::OK, &answer))
+    }
+
+    /// The event, if Stripe has signed it. Nothing of the body is read before that is known.
+    fn verified(&self, headers: &HeaderMap, body: Bytes) -> Result<NewEvent, Failure> {
+        let config = &self.config;
+        let now = self.parts.clock.unix_seconds();
+        verify(
+            signature(headers)?,
+            &body,
+            &config.webhook_secrets,
+            config.webhook_tolerance,
+            now,
+        )
+        .map_err(Failure::Signature)?;
+        let envelope = Envelope::parse(&body).map_err(Failure::Event)?;
+        let ours = Ours {
+            live: config.live,
+            account: config.account.as_deref(),
+        };
+        Ok(new_event(&envelope, body, self.now_millis(), ours))
+    }
+
+    /// Types are the sender's to choose: only those that count get a label of their own.
+    fn count(&self, event_type: &str, result: &str) {
+        let label = if matters(event_type) {
+            event_type
+        } else {
+            "other"
+        };
+        self.parts.metrics.billing.webhook_event(label, result);
+    }
+}

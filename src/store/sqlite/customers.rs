@@ -1,0 +1,77 @@
+//! The table `customers`: which Stripe customers have to do with which users.
+
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+
+use super::super::{JobKey, Link, LinkKind, StoreError, UnixMillis};
+use super::{jobs, matching};
+
+/// Links the two, queues the customer's unmatched events, and says how many jobs were asked for.
+pub(super) async fn link(
+    tx: &mut SqliteConnection,
+    customer: &str,
+    user: &str,
+    kind: LinkKind,
+    now: UnixMillis,
+) -> Result<u64, StoreError> {
+    // Stripe brings no deleted customer back, so a new link to one is deleted as the others are.
+    let sql = "INSERT INTO customers (customer, user_id, kind, created_at, deleted)
+               VALUES (?1, ?2, ?3, ?4, EXISTS (SELECT 1 FROM customers WHERE customer = ?1 AND deleted = 1))
+               ON CONFLICT (customer, user_id) DO UPDATE SET kind = excluded.kind
+               WHERE excluded.kind > customers.kind";
+    sqlx::query(sql)
+        .bind(customer)
+        .bind(user)
+        .bind(kind.rank())
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+    let mut asked = matching::queue_unmatched(tx, customer, user, now).await?;
+    // Its search was given up; now there is something to find.
+    let search = JobKey::Customer(customer.to_owned());
+    asked += jobs::wake(tx, &search, now).await?;
+    Ok(asked)
+}
+
+pub(super) async fn mark_deleted(
+    tx: &mut SqliteConnection,
+    customer: &str,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE customers SET deleted = 1 WHERE customer = ?1 AND deleted = 0";
+    sqlx::query(sql).bind(customer).execute(tx).await?;
+    Ok(())
+}
+
+pub(super) async fn of_user(pool: &SqlitePool, user: &str) -> Result<Vec<Link>, StoreError> {
+    let sql = "SELECT * FROM customers WHERE user_id = ?1 ORDER BY created_at, customer";
+    let rows = sqlx::query(sql).bind(user).fetch_all(pool).await?;
+    rows.iter().map(read).collect()
+}
+
+pub(super) async fn of_customer(
+    pool: &SqlitePool,
+    customer: &str,
+) -> Result<Vec<Link>, StoreError> {
+    let sql = "SELECT * FROM customers WHERE customer = ?1 ORDER BY created_at, user_id";
+    let rows = sqlx::query(sql).bind(customer).fetch_all(pool).await?;
+    rows.iter().map(read).collect()
+}
+
+/// The users of the customer, the oldest first.
+pub(super) async fn users(
+    tx: &mut SqliteConnection,
+    customer: &str,
+) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT user_id FROM customers WHERE customer = ?1 ORDER BY created_at, user_id";
+    Ok(sqlx::query_scalar(sql).bind(customer).fetch_all(tx).await?)
+}
+
+fn read(row: &SqliteRow) -> Result<Link, StoreError> {
+    Ok(Link {
+        customer: row.try_get("customer")?,
+        user: row.try_get("user_id")?,
+        kind: LinkKind::from_rank(row.try_get("kind")?)?,
+        created_at: row.try_get("created_at")?,
+        deleted: row.try_get("deleted")?,
+    })
+}

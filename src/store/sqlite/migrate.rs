@@ -1,0 +1,97 @@
+//! The schema, brought up to date at every start: forward only, and never a database that a newer program wrote.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::sqlite::SqlitePool;
+
+use super::super::StoreError;
+
+/// Every migration that was ever released, in order. One that has run anywhere is never changed.
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "ledger", include_str!("migrations/0001_ledger.sql"))];
+
+/// Runs what has not run yet.
+///
+/// # Errors
+///
+/// [`StoreError::Newer`], [`StoreError::Migration`], [`StoreError::Unavailable`].
+pub(super) async fn run(writer: &SqlitePool) -> Result<(), StoreError> {
+    run_all(&MIGRATIONS, writer).await
+}
+
+async fn run_all(
+    migrations: &[(i64, &'static str, &'static str)],
+    writer: &SqlitePool,
+) -> Result<(), StoreError> {
+    let migrations = migrations.iter().map(|(version, name, sql)| {
+        let sql = sql.into_sql_str();
+        Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+    });
+    let migrator = Migrator::with_migrations(migrations.collect());
+    // One transaction that locks at once: two processes that start together do not both run them, and nothing is
+    // half done.
+    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+    migrator.run(&mut *tx).await.map_err(explain)?;
+    tx.commit().await?;
+    Ok(())
+}
+
+fn explain(error: MigrateError) -> StoreError {
+    if let MigrateError::VersionMissing(found) = error {
+        StoreError::Newer { found }
+    } else if let MigrateError::Execute(error) = error {
+        StoreError::from(error)
+    } else {
+        StoreError::Migration(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Sqlite;
+    use super::*;
+
+    const NEXT: (i64, &str, &str) = (2, "next", "CREATE TABLE next (x TEXT) STRICT");
+
+    async fn fresh() -> Sqlite {
+        Sqlite::open("sqlite::memory:").await.expect("a ledger")
+    }
+
+    #[tokio::test]
+    async fn migrations_run_once_and_a_later_one_runs_on_top() {
+        let ledger = fresh().await;
+        run(&ledger.writer).await.expect("nothing is left to run");
+        let later = [MIGRATIONS[0], NEXT];
+        run_all(&later, &ledger.writer).await.expect("one more");
+        run_all(&later, &ledger.writer).await.expect("and again");
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_program_is_refused() {
+        let ledger = fresh().await;
+        let later = [MIGRATIONS[0], NEXT];
+        run_all(&later, &ledger.writer).await.expect("one more");
+        let refused = run(&ledger.writer).await.expect_err("newer");
+        assert!(matches!(refused, StoreError::Newer { found: 2 }));
+        assert!(refused.to_string().contains("migration 2"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_migration_that_was_changed_after_it_ran_is_refused() {
+        let ledger = fresh().await;
+        let changed = [(1, "ledger", "CREATE TABLE other (x TEXT) STRICT")];
+        let refused = run_all(&changed, &ledger.writer).await;
+        assert!(matches!(refused, Err(StoreError::Migration(_))));
+    }
+
+    #[tokio::test]
+    async fn a_migration_that_fails_leaves_nothing_behind() {
+        let ledger = fresh().await;
+        let broken = (2, "broken", "CREATE TABLE half (x TEXT) STRICT; NONSENSE");
+        let failed = run_all(&[MIGRATIONS[0], broken], &ledger.writer).await;
+        assert!(matches!(failed, Err(StoreError::Migration(_))));
+        run(&ledger.writer).await.expect("as before");
+        let half = sqlx::query("SELECT 1 FROM half").execute(&ledger.writer);
+        assert!(half.await.is_err(), "no half of it is there");
+    }
+}

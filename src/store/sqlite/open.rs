@@ -1,0 +1,151 @@
+//! From `store.url` to connections: where the file is, how it is made, and what every connection keeps to.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use super::super::StoreError;
+
+/// How long a connection waits for a lock of another process. Short, so that a webhook gets its 503 while Stripe
+/// still listens.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a caller waits for a connection: one that waits out a lock, and then some.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Connections that only read. Readers never wait for the writer.
+const READERS: u32 = 4;
+
+/// Where the ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In memory, for tests: gone with the process.
+    Memory,
+    /// In this file.
+    File(PathBuf),
+}
+
+impl Place {
+    /// Reads `sqlite::memory:`, `sqlite://file`, `sqlite:///absolute/file`.
+    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+        let wrong = |what: &str| StoreError::Url(format!("{what}; write sqlite://tollgate.db"));
+        if url == "sqlite::memory:" {
+            return Ok(Self::Memory);
+        }
+        let path = url
+            .strip_prefix("sqlite://")
+            .ok_or_else(|| wrong("it does not start with sqlite://"))?;
+        if path.is_empty() || path.ends_with('/') {
+            return Err(wrong("it names no file"));
+        }
+        if path.contains(['?', '#']) {
+            return Err(wrong("it takes no parameters"));
+        }
+        Ok(Self::File(path.into()))
+    }
+
+    /// The connection that writes: one, because `SQLite` has one writer, and to wait here is cheaper than there.
+    pub(super) async fn writer(&self) -> Result<SqlitePool, StoreError> {
+        let options = match self {
+            Self::Memory => common().in_memory(true).filename(":memory:"),
+            Self::File(path) => {
+                make(path)?;
+                common()
+                    .filename(path)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+            }
+        };
+        // Never closed for its age or idleness: a ledger in memory would be gone with it.
+        Ok(pool(1).connect_with(options).await?)
+    }
+
+    /// The connections that read; in memory it is the writer, which alone sees anything.
+    pub(super) fn readers(&self, writer: &SqlitePool) -> SqlitePool {
+        match self {
+            Self::Memory => writer.clone(),
+            Self::File(path) => {
+                pool(READERS).connect_lazy_with(common().filename(path).read_only(true))
+            }
+        }
+    }
+}
+
+fn common() -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        // One log line for each request is ours; a line for each statement would bury it.
+        .disable_statement_logging()
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .test_before_acquire(false)
+}
+
+/// Makes the file when it is missing, for the owner alone: it holds who has paid for what.
+fn make(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let what = format!("there is no folder {}", folder.display());
+        return Err(StoreError::Url(what));
+    }
+    match create(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(source) => Err(StoreError::File {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Makes a file that was not there, with mode 0600 where the system has modes.
+pub(super) fn create(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_file_beside_the_process_an_absolute_one_or_memory() {
+        for (url, place) in [
+            ("sqlite::memory:", Place::Memory),
+            ("sqlite://tollgate.db", Place::File("tollgate.db".into())),
+            ("sqlite://data/x.db", Place::File("data/x.db".into())),
+            ("sqlite:///var/x.db", Place::File("/var/x.db".into())),
+        ] {
+            assert_eq!(Place::parse(url).expect("a place"), place);
+        }
+    }
+
+    #[test]
+    fn any_other_url_is_an_error_that_says_what_is_right() {
+        for url in [
+            "",
+            "sqlite://",
+            "sqlite:x",
+            "sqlite://folder/",
+            "sqlite://x?mode=ro",
+            "x.db",
+        ] {
+            let error = Place::parse(url).expect_err(url).to_string();
+            assert!(error.contains("write sqlite://tollgate.db"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What is done now and then beside the jobs: gauges, rechecks, retention.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::Sync;
+use crate::store::{StoreError, Totals, UnixMillis};
+
+/// How old a gauge may be, and how late a recheck.
+const ROUND: Duration = Duration::from_secs(1);
+/// Retention is counted in days.
+const PRUNE: Duration = Duration::from_secs(60);
+/// As many events as [`crate::store::Store::prune`] does at a time.
+const PRUNED_AT_A_TIME: u64 = 1000;
+
+/// Keeps house until the stop.
+pub(super) async fn keep_house(sync: Arc<Sync>, stop: CancellationToken) {
+    let mut rounds = interval(ROUND);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pruned: Option<Instant> = None;
+    while stop.run_until_cancelled(rounds.tick()).await.is_some() {
+        let is_due = pruned.is_none_or(|at| at.elapsed() >= PRUNE);
+        match sync.round(is_due).await {
+            Ok(()) => sync.outage.is_over(),
+            Err(error) => sync.outage.goes_on(&error, &sync.parts.metrics),
+        }
+        if is_due {
+            pruned = Some(Instant::now());
+        }
+    }
+}
+
+impl Sync {
+    async fn round(&self, prune: bool) -> Result<(), StoreError> {
+        let store = &self.parts.store;
+        store.recheck(self.now()).await?;
+        let totals = store.totals().await?;
+        self.show(&totals);
+        if prune {
+            let retention = UnixMillis::try_from(self.config.retention.as_millis());
+            let before = self
+                .now()
+                .saturating_sub(retention.unwrap_or(UnixMillis::MAX));
+            while store.prune(before).await? >= PRUNED_AT_A_TIME {}
+        }
+        Ok(())
+    }
+
+    fn show(&self, totals: &Totals) {
+        let billing = &self.parts.metrics.billing;
+        billing.jobs("queued", totals.queued);
+        billing.jobs("running", totals.running);
+        billing.jobs("dead", totals.dead);
+        let waited = totals
+            .oldest
+            .map_or(0, |since| self.now().saturating_sub(since));
+        let waited = Duration::from_millis(u64::try_from(waited).unwrap_or(0));
+        billing.sync_lag(waited.as_secs_f64());
+        let terms = self.parts.terms.load();
+        for plan in terms
+            .catalog
+            .plans()
+            .iter()
+            .filter(|plan| plan.sale.is_some())
+        {
+            let count = totals.paid.iter().find(|(name, _)| *name == plan.name);
+            billing.premium_users(&plan.name, count.map_or(0, |(_, count)| *count));
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The worker: takes a job, does it, and writes down how it went. What a job does is below; here is how it is tried,
+//! and when the next one is taken.
+
+mod failure;
+mod find;
+mod notice;
+mod owner;
+mod read;
+mod replace;
+mod roles;
+mod user;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::housekeeping::keep_house;
+use super::outage::Outage;
+use super::{Config, Parts};
+use crate::store::{Job, JobKey, StoreError, UnixMillis};
+use failure::Failure;
+use notice::Notices;
+
+/// One step must be over by then. Several calls, each with its own deadline, and waits for rate limits.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Twice the deadline, so that a job is never worked on twice by workers that live; one that died costs this wait.
+const LEASE_MS: i64 = 120_000;
+/// Jobs that another process wrote are noticed within this time.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Due, and yet not to be had: another worker takes it this moment.
+const SOON: Duration = Duration::from_millis(10);
+/// The first and the longest pause while the ledger cannot be used.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+
+/// Works on jobs.
+pub struct Sync {
+    pub(super) parts: Parts,
+    pub(super) config: Config,
+    pub(super) outage: Outage,
+    notices: Notices,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stepped {
+    /// No job was due.
+    Idle,
+    /// A job is done.
+    Done,
+    /// A job failed and will be tried again.
+    Retried,
+    /// A job failed for good.
+    Dead,
+    /// Somebody else took the job over meanwhile.
+    Lost,
+}
+
+impl Sync {
+    /// A worker.
+    #[must_use]
+    pub fn new(parts: Parts, config: Config) -> Self {
+        Self {
+            parts,
+            config,
+            outage: Outage::new("sync"),
+            notices: Notices::default(),
+        }
+    }
+
+    /// Takes one job that is due, and does it.
+    ///
+    /// It may be dropped at any moment: what it did is done, what it did not is done when the lease has run out.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be used.
+    pub async fn step(&self) -> Result<Stepped, StoreError> {
+        let Some(job) = self.parts.store.take(self.now(), LEASE_MS).await? else {
+            return Ok(Stepped::Idle);
+        };
+        let worked = timeout(DEADLINE, self.work(&job)).await;
+        match worked.unwrap_or(Err(Failure::Late)) {
+            Ok(()) => Ok(Stepped::Done),
+            Err(failure) => self.failed(&job, &failure).await,
+        }
+    }
+
+    async fn work(&self, job: &Job) -> Result<(), Failure> {
+        match &job.key {
+            JobKey::User(user) => self.bring_in_line(job, user).await,
+            JobKey::Customer(customer) => self.find_customer(job, customer).await,
+            JobKey::Object(object, id) => self.find_object(job, object, id).await,
+        }
+    }
+
+    /// Works until the stop: `workers` jobs at a time, rechecks, retention, gauges. Steps that have begun are
+    /// finished; dropping the future ends them too.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        for _ in 0..self.config.workers.max(1) {
+            tasks.spawn(Arc::clone(&self).take_jobs(stop.clone()));
+        }
+        tasks.spawn(keep_house(Arc::clone(&self), stop.clone()));
+        while let Some(ended) = tasks.join_next().await {
+            if ended.is_err() && !stop.is_cancelled() {
+                // A bug in one step must not cost a worker. The job comes again when its lease has run out.
+                tracing::error!("a sync worker failed unexpectedly; another takes its place");
+                tasks.spawn(Arc::clone(&self).take_jobs(stop.clone()));
+            }
+        }
+    }
+
+    async fn take_jobs(self: Arc<Self>, stop: CancellationToken) {
+        let mut pause = PAUSES.0;
+        while !stop.is_cancelled() {
+            match self.step().await {
+                Ok(Stepped::Idle) => {
+                    self.outage.is_over();
+                    pause = PAUSES.0;
+                    stop.run_until_cancelled(self.wait_for_a_job()).await;
+                }
+                Ok(Stepped::Done | Stepped::Retried | Stepped::Dead | Stepped::Lost) => {
+                    self.outage.is_over();
+                    pause = PAUSES.0;
+                }
+                Err(error) => {
+                    self.outage.goes_on(&error, &self.parts.metrics);
+                    stop.run_until_cancelled(sleep(pause)).await;
+                    pause = (pause * 2).min(PAUSES.1);
+                }
+            }
+        }
+    }
+
+    async fn wait_for_a_job(&self) {
+        let due = self.parts.store.next_due().await;
+        let wait = match due {
+            Ok(Some(due)) => u64::try_from(due.saturating_sub(self.now()))
+                .map_or(SOON, Duration::from_millis)
+                .clamp(SOON, LOOK_AGAIN),
+            // A ledger that fails shows at the next step.
+            Ok(None) | Err(_) => LOOK_AGAIN,
+        };
+        let _ = timeout(wait, self.parts.store.signals().jobs.notified()).await;
+    }
+
+    pub(super) fn now(&self) -> UnixMillis {
+        let now = self.parts.clock.since_epoch().as_millis();
+        UnixMillis::try_from(now).unwrap_or(UnixMillis::MAX)
+    }
+}

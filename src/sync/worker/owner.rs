@@ -1,0 +1,236 @@
+//! Whose is what was bought. Pure.
+//!
+//! What names a user is that user's; what names nobody is its customer's heir's: the user whom the customer itself
+//! names, else the one it was made for, else the first who had to do with it. An e-mail address is never asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::store::{Link, LinkKind};
+use crate::stripe::{CheckoutSession, Owner, Subscription};
+
+/// What Stripe says about one customer, and who has to do with it.
+#[derive(Default)]
+pub(super) struct Account {
+    /// `cus_…`.
+    pub(super) customer: String,
+    /// The user whom the customer's metadata names.
+    pub(super) named: Option<String>,
+    /// Who has to do with it as far as the ledger knows, the oldest first.
+    pub(super) links: Vec<Link>,
+    pub(super) subscriptions: Vec<Subscription>,
+    pub(super) sessions: Vec<CheckoutSession>,
+}
+
+impl Account {
+    /// Whose the subscription is. One that names nobody belongs to whom the checkout that made it names.
+    pub(super) fn owner_of_subscription<'a>(
+        &'a self,
+        subscription: &'a Subscription,
+    ) -> Option<&'a str> {
+        self.named_by_subscription(subscription)
+            .map(|(user, _)| user)
+            .or_else(|| self.heir())
+    }
+
+    /// Whose the Checkout Session is.
+    pub(super) fn owner_of_session<'a>(&'a self, session: &'a CheckoutSession) -> Option<&'a str> {
+        named(&session.owner)
+            .map(|(user, _)| user)
+            .or_else(|| self.heir())
+    }
+
+    /// Users who have to do with the customer, and the ledger does not know it, or not so well.
+    pub(super) fn unlinked(&self) -> Vec<(&str, LinkKind)> {
+        let mut found: BTreeMap<&str, LinkKind> = BTreeMap::new();
+        let owner = self.named.as_deref().map(|user| (user, LinkKind::Owner));
+        for (user, kind) in owner.into_iter().chain(self.named_by_items()) {
+            let best = found.entry(user).or_insert(kind);
+            *best = kind.max(*best);
+        }
+        found.retain(|user, kind| !self.is_linked(user, *kind));
+        found.into_iter().collect()
+    }
+
+    /// Whether the ledger knows that the user has to do with the customer, at least so well.
+    pub(super) fn is_linked(&self, user: &str, kind: LinkKind) -> bool {
+        let mut links = self.links.iter();
+        links.any(|link| link.user == user && link.kind >= kind)
+    }
+
+    /// The users who own something here.
+    pub(super) fn owners(&self) -> BTreeSet<&str> {
+        let subscriptions = self.subscriptions.iter();
+        let sessions = self.sessions.iter();
+        subscriptions
+            .filter_map(|subscription| self.owner_of_subscription(subscription))
+            .chain(sessions.filter_map(|session| self.owner_of_session(session)))
+            .chain(self.named.as_deref())
+            .collect()
+    }
+
+    /// Whose is what names nobody.
+    fn heir(&self) -> Option<&str> {
+        let made_for = self.links.iter().find(|link| link.kind == LinkKind::Owner);
+        let linked = made_for.or_else(|| self.links.first());
+        self.named
+            .as_deref()
+            .or_else(|| linked.map(|link| link.user.as_str()))
+    }
+
+    fn named_by_items(&self) -> impl Iterator<Item = (&str, LinkKind)> {
+        let subscriptions = self.subscriptions.iter();
+        let sessions = self.sessions.iter();
+        subscriptions
+            .filter_map(|subscription| self.named_by_subscription(subscription))
+            .chain(sessions.filter_map(|session| named(&session.owner)))
+    }
+
+    fn named_by_subscription<'a>(
+        &'a self,
+        subscription: &'a Subscription,
+    ) -> Option<(&'a str, LinkKind)> {
+        let made_it =
+            |session: &&CheckoutSession| session.subscription.as_ref() == Some(&subscription.id);
+        named(&subscription.owner).or_else(|| {
+            let mut sessions = self.sessions.iter().filter(made_it);
+            sessions.find_map(|session| named(&session.owner))
+        })
+    }
+}
+
+/// Whom something names, and how far that is to be believed.
+pub(super) fn named(owner: &Owner) -> Option<(&str, LinkKind)> {
+    let metadata = owner.metadata.as_deref().map(|user| (user, LinkKind::Item));
+    let reference = owner.reference.as_deref();
+    metadata.or_else(|| reference.map(|user| (user, LinkKind::Reference)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entitlement::{Payment, SubscriptionStatus};
+    use crate::stripe::{SessionMode, SessionStatus};
+
+    fn owner(metadata: &str, reference: &str) -> Owner {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Owner {
+            metadata: some(metadata),
+            reference: some(reference),
+        }
+    }
+
+    fn subscription(id: &str, metadata: &str) -> Subscription {
+        Subscription {
+            id: id.to_owned(),
+            customer: Some("cus_1".to_owned()),
+            owner: owner(metadata, ""),
+            status: SubscriptionStatus::Active,
+            prices: Vec::new(),
+            amount: None,
+            currency: None,
+            period_start: None,
+            period_end: None,
+            ends: false,
+        }
+    }
+
+    fn session(metadata: &str, reference: &str, made: Option<&str>) -> CheckoutSession {
+        CheckoutSession {
+            id: "cs_1".to_owned(),
+            customer: Some("cus_1".to_owned()),
+            owner: owner(metadata, reference),
+            mode: SessionMode::Subscription,
+            status: SessionStatus::Complete,
+            payment_status: "paid".to_owned(),
+            payment: Payment::Unpaid,
+            prices: Vec::new(),
+            metadata: BTreeMap::new(),
+            url: None,
+            subscription: made.map(str::to_owned),
+            created: 0,
+        }
+    }
+
+    fn account(named: Option<&str>, links: &[(&str, LinkKind)]) -> Account {
+        let link = |(at, (user, kind)): (i64, &(&str, LinkKind))| Link {
+            customer: "cus_1".to_owned(),
+            user: (*user).to_owned(),
+            kind: *kind,
+            created_at: at,
+            deleted: false,
+        };
+        Account {
+            customer: "cus_1".to_owned(),
+            named: named.map(str::to_owned),
+            links: (0..).zip(links).map(link).collect(),
+            ..Account::default()
+        }
+    }
+
+    #[test]
+    fn what_names_a_user_is_that_users_whoever_the_customer_is() {
+        let account = account(Some("ann"), &[("ann", LinkKind::Owner)]);
+        for (metadata, reference, expected) in [
+            ("bob", "", "bob"),
+            ("bob", "eve", "bob"),
+            ("", "eve", "eve"),
+            ("", "", "ann"),
+        ] {
+            let session = session(metadata, reference, None);
+            assert_eq!(account.owner_of_session(&session), Some(expected));
+        }
+        let subscription = subscription("sub_1", "bob");
+        assert_eq!(account.owner_of_subscription(&subscription), Some("bob"));
+    }
+
+    #[test]
+    fn what_names_nobody_is_the_heirs() {
+        use LinkKind::{Item, Owner, Reference};
+        let unnamed = session("", "", None);
+        for (named, links, expected) in [
+            (
+                Some("cy"),
+                &[("ann", Owner), ("bob", Owner)][..],
+                Some("cy"),
+            ),
+            (None, &[("ann", Item), ("bob", Owner)], Some("bob")),
+            (None, &[("ann", Owner), ("bob", Owner)], Some("ann")),
+            (None, &[("ann", Reference), ("bob", Item)], Some("ann")),
+            (None, &[], None),
+        ] {
+            let account = account(named, links);
+            assert_eq!(account.owner_of_session(&unnamed), expected, "{links:?}");
+        }
+    }
+
+    #[test]
+    fn a_subscription_that_names_nobody_is_whose_checkout_made_it() {
+        let mut account = account(Some("ann"), &[]);
+        account.sessions = vec![session("bob", "", Some("sub_1"))];
+        let of = |id: &str, metadata: &str| {
+            let subscription = subscription(id, metadata);
+            account
+                .owner_of_subscription(&subscription)
+                .map(str::to_owned)
+        };
+        assert_eq!(of("sub_1", "").as_deref(), Some("bob"));
+        assert_eq!(of("sub_1", "cy").as_deref(), Some("cy"));
+        assert_eq!(of("sub_2", "").as_deref(), Some("ann"));
+    }
+
+    #[test]
+    fn who_is_named_and_not_linked_so_well_is_to_be_linked() {
+        use LinkKind::{Item, Owner, Reference};
+        let mut account = account(Some("ann"), &[("ann", Reference), ("bob", Owner)]);
+        account.subscriptions = vec![subscription("sub_1", "bob"), subscription("sub_2", "cy")];
+        account.sessions = vec![session("", "cy", None), session("", "eve", None)];
+        assert_eq!(
+            account.unlinked(),
+            [("ann", Owner), ("cy", Item), ("eve", Reference)]
+        );
+        assert_eq!(
+            Vec::from_iter(account.owners()),
+            ["ann", "bob", "cy", "eve"]
+        );
+    }
+}

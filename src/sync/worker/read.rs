@@ -1,0 +1,256 @@
+//! Reading the present from Stripe: everything that was bought under the user's customers, and what the ledger
+//! remembers beside it.
+
+use std::collections::HashSet;
+
+use super::failure::Failure;
+use super::owner::{Account, named};
+use super::{Job, Sync};
+use crate::entitlement::{Catalog, Purchase as Bought, State, Subscription as Subscribed};
+use crate::store::{Cause, JobKey, LinkKind, Priority, Purchase, PurchaseState, UnixMillis};
+use crate::stripe::{CheckoutSession, SessionMode, SessionStatus, Subscription};
+
+/// Everything that may be the user's.
+pub(super) struct Reading {
+    pub(super) accounts: Vec<Account>,
+    /// Sessions that the ledger knows as the user's, and no customer lists: the customer is deleted, or there was none.
+    strays: Vec<CheckoutSession>,
+    /// What the ledger remembers of the user's sessions.
+    known: Vec<Purchase>,
+}
+
+/// What is the user's.
+pub(super) struct Owned<'a> {
+    pub(super) subscriptions: Vec<&'a Subscription>,
+    pub(super) sessions: Vec<&'a CheckoutSession>,
+}
+
+impl Reading {
+    /// What is `user`'s.
+    pub(super) fn of(&self, user: &str) -> Owned<'_> {
+        let mut owned = Owned {
+            subscriptions: Vec::new(),
+            sessions: Vec::new(),
+        };
+        for account in &self.accounts {
+            let subscriptions = account.subscriptions.iter();
+            owned.subscriptions.extend(
+                subscriptions.filter(|item| account.owner_of_subscription(item) == Some(user)),
+            );
+            let sessions = account.sessions.iter();
+            owned
+                .sessions
+                .extend(sessions.filter(|item| account.owner_of_session(item) == Some(user)));
+        }
+        // The ledger says whose a stray is, unless it names somebody itself.
+        let is_own = |session: &&CheckoutSession| {
+            named(&session.owner).is_none_or(|(named, _)| named == user)
+        };
+        owned.sessions.extend(self.strays.iter().filter(is_own));
+        owned
+    }
+
+    /// What the ledger should remember of the user's sessions, and does not yet.
+    fn news(&self, user: &str, owned: &Owned<'_>, catalog: &Catalog) -> Vec<Purchase> {
+        let mut news = Vec::new();
+        for session in &owned.sessions {
+            let Some(purchase) = purchase(session, user, catalog) else {
+                continue;
+            };
+            let known = self.known.iter().find(|known| known.session == session.id);
+            if known.is_none_or(|known| known.state != purchase.state) {
+                news.push(purchase);
+            }
+        }
+        // Open as far as the ledger knows, and nowhere in Stripe: nobody will pay it.
+        let is_seen = |known: &Purchase| {
+            let mut listed = self.accounts.iter().flat_map(|account| &account.sessions);
+            listed.any(|session| session.id == known.session)
+                || self.strays.iter().any(|stray| stray.id == known.session)
+        };
+        let open = self
+            .known
+            .iter()
+            .filter(|known| known.state == PurchaseState::Open);
+        news.extend(open.filter(|known| !is_seen(known)).map(|known| Purchase {
+            state: PurchaseState::Expired,
+            ..known.clone()
+        }));
+        news
+    }
+}
+
+impl Owned<'_> {
+    /// What counts of it for access.
+    pub(super) fn state(&self) -> State {
+        let subscriptions = self.subscriptions.iter().map(|subscription| Subscribed {
+            id: subscription.id.clone(),
+            status: subscription.status.clone(),
+            prices: subscription.prices.clone(),
+            period_start: subscription.period_start,
+            period_end: subscription.period_end,
+            ends: subscription.ends,
+        });
+        let bought = self.sessions.iter().filter(|session| {
+            session.mode == SessionMode::Payment && session.status == SessionStatus::Complete
+        });
+        State {
+            subscriptions: subscriptions.collect(),
+            purchases: bought
+                .map(|session| Bought {
+                    id: session.id.clone(),
+                    prices: session.prices.clone(),
+                    payment: session.payment.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Sync {
+    /// Reads everything that may be `user`'s.
+    pub(super) async fn read(&self, user: &str) -> Result<Reading, Failure> {
+        let mut accounts = Vec::new();
+        for link in self.parts.store.customers_of(user).await? {
+            accounts.push(self.account(link.customer, link.deleted).await?);
+        }
+        let known = self.parts.store.purchases_of(user).await?;
+        let listed: HashSet<&str> = accounts
+            .iter()
+            .flat_map(|account| &account.sessions)
+            .map(|session| session.id.as_str())
+            .collect();
+        let mut strays = Vec::new();
+        for purchase in &known {
+            let is_over = purchase.state == PurchaseState::Expired;
+            if !is_over && !listed.contains(purchase.session.as_str()) {
+                strays.extend(
+                    self.parts
+                        .stripe
+                        .checkout_session(&purchase.session)
+                        .await?,
+                );
+            }
+        }
+        Ok(Reading {
+            accounts,
+            strays,
+            known,
+        })
+    }
+
+    async fn account(&self, id: String, known_deleted: bool) -> Result<Account, Failure> {
+        let stripe = &self.parts.stripe;
+        let (customer, subscriptions, sessions) = tokio::try_join!(
+            stripe.customer(&id),
+            stripe.subscriptions(&id),
+            stripe.checkout_sessions(&id),
+        )?;
+        let is_gone = customer.as_ref().is_none_or(|customer| customer.deleted);
+        if is_gone && !known_deleted {
+            self.parts.store.customer_deleted(&id).await?;
+        }
+        Ok(Account {
+            named: customer.and_then(|customer| customer.user),
+            links: self.parts.store.users_of(&id).await?,
+            customer: id,
+            subscriptions,
+            sessions,
+        })
+    }
+
+    /// Lets others know of what `user`'s job found to be theirs.
+    pub(super) async fn share(
+        &self,
+        job: &Job,
+        user: &str,
+        accounts: &[Account],
+    ) -> Result<(), Failure> {
+        for account in accounts {
+            let owners: Vec<&str> = account.owners().into_iter().collect();
+            if owners.len() > 1 {
+                let metrics = &self.parts.metrics;
+                self.notices.shared(&account.customer, &owners, metrics);
+            }
+            for (other, kind) in account.unlinked() {
+                self.tell(job, user, account, (other, kind)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Links one more user with a customer. A new owner inherits what named nobody: its heir by now must learn of it.
+    async fn tell(
+        &self,
+        job: &Job,
+        user: &str,
+        account: &Account,
+        (other, kind): (&str, LinkKind),
+    ) -> Result<(), Failure> {
+        let (store, now) = (&self.parts.store, self.now());
+        // Jobs first: the link is what keeps this from being done again.
+        let mut concerned: HashSet<&str> = HashSet::new();
+        if !account.is_linked(other, LinkKind::Reference) {
+            concerned.insert(other);
+        }
+        if kind == LinkKind::Owner {
+            concerned.insert(other);
+            concerned.extend(account.links.iter().map(|link| link.user.as_str()));
+        }
+        concerned.remove(user);
+        for concerned in concerned {
+            let cause = Cause {
+                why: "shared customer".to_owned(),
+                event: job.cause.event.clone(),
+            };
+            let key = JobKey::User(concerned.to_owned());
+            store
+                .enqueue(&key, &cause, Priority::Background, now)
+                .await?;
+        }
+        store.link(&account.customer, other, kind, now).await?;
+        Ok(())
+    }
+
+    /// Writes down what has become of the user's sessions.
+    pub(super) async fn record(
+        &self,
+        user: &str,
+        reading: &Reading,
+        owned: &Owned<'_>,
+        catalog: &Catalog,
+    ) -> Result<(), Failure> {
+        for purchase in reading.news(user, owned, catalog) {
+            self.parts.store.record_purchase(&purchase).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The session as the ledger remembers it; `None` when it is in a state that is not known.
+pub(super) fn purchase(
+    session: &CheckoutSession,
+    user: &str,
+    catalog: &Catalog,
+) -> Option<Purchase> {
+    let state = match session.status {
+        SessionStatus::Open => PurchaseState::Open,
+        SessionStatus::Complete => PurchaseState::Complete,
+        SessionStatus::Expired => PurchaseState::Expired,
+        SessionStatus::Unknown(_) => return None,
+    };
+    let by_price = session
+        .prices
+        .iter()
+        .find_map(|price| catalog.plan_of_price(price))
+        .map(|plan| plan.name.clone());
+    let plan = by_price.or_else(|| session.metadata.get("plan_type").cloned());
+    Some(Purchase {
+        session: session.id.clone(),
+        user: user.to_owned(),
+        customer: session.customer.clone(),
+        plan: plan.unwrap_or_else(|| "unknown".to_owned()),
+        state,
+        created_at: UnixMillis::saturating_mul(session.created, 1000),
+    })
+}

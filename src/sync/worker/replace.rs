@@ -1,0 +1,195 @@
+//! Ending what a bought plan replaces, so that nobody pays on for what they own. Once: who takes it up again by hand
+//! is not stopped a second time.
+
+use super::failure::Failure;
+use super::read::Owned;
+use super::{Job, Sync};
+use crate::entitlement::{Backing, Catalog, Entitlement, Plan, SubscriptionStatus};
+use crate::store::{Action, Cause, RoleChange};
+use crate::stripe::{self, IdempotencyKey, Subscription};
+
+/// Lines of a user's audit that are looked through; they are a few for each change of plan.
+const LINES: u32 = 1000;
+
+impl Sync {
+    /// Sets the user's subscriptions to end that the plan in force replaces.
+    pub(super) async fn end_what_is_replaced(
+        &self,
+        job: &Job,
+        user: &str,
+        owned: &Owned<'_>,
+        entitlement: &Entitlement,
+        catalog: &Catalog,
+    ) -> Result<(), Failure> {
+        let plan = entitlement
+            .plan
+            .as_deref()
+            .and_then(|name| catalog.plan(name));
+        let (Some(plan), Some(backing)) = (plan, &entitlement.backing) else {
+            return Ok(());
+        };
+        for subscription in replaced(plan, backing, &owned.subscriptions, catalog) {
+            let mut line = RoleChange {
+                user: user.to_owned(),
+                action: Action::EndSubscription,
+                subject: subscription.id.clone(),
+                plan: Some(plan.name.clone()),
+                cause: Cause {
+                    why: format!("replaced by {}", backing.id()),
+                    event: job.cause.event.clone(),
+                },
+                at: self.now(),
+                error: None,
+            };
+            match self.past(&line).await? {
+                Past::Done => continue,
+                // The answer to an earlier try was lost, and it had worked.
+                Past::Tried if subscription.ends => {}
+                Past::Nothing if subscription.ends => continue,
+                Past::Tried | Past::Nothing => {
+                    let done = self.end(subscription, backing).await;
+                    line.error = done.as_ref().err().map(ToString::to_string);
+                    self.parts.store.audit(&line).await?;
+                    done?;
+                    continue;
+                }
+            }
+            self.parts.store.audit(&line).await?;
+        }
+        Ok(())
+    }
+
+    async fn end(
+        &self,
+        subscription: &Subscription,
+        backing: &Backing,
+    ) -> Result<(), stripe::Error> {
+        let key = IdempotencyKey(format!("replace-{}-{}", subscription.id, backing.id()));
+        let stripe = &self.parts.stripe;
+        stripe.cancel_at_period_end(&subscription.id, &key).await?;
+        Ok(())
+    }
+
+    /// What the audit says of the same thing.
+    async fn past(&self, line: &RoleChange) -> Result<Past, Failure> {
+        let lines = self.parts.store.role_changes(&line.user, LINES).await?;
+        let is_same = |old: &&RoleChange| {
+            old.action == line.action
+                && old.subject == line.subject
+                && old.cause.why == line.cause.why
+        };
+        let mut past = Past::Nothing;
+        for old in lines.iter().filter(is_same) {
+            if old.error.is_none() {
+                return Ok(Past::Done);
+            }
+            past = Past::Tried;
+        }
+        Ok(past)
+    }
+}
+
+/// What was done about a subscription before.
+enum Past {
+    Nothing,
+    /// Tried, and failed as far as we know.
+    Tried,
+    Done,
+}
+
+/// The subscriptions that run on, and that `plan` replaces.
+fn replaced<'a>(
+    plan: &Plan,
+    backing: &Backing,
+    subscriptions: &[&'a Subscription],
+    catalog: &Catalog,
+) -> Vec<&'a Subscription> {
+    let is_replaced = |price: &String| {
+        let sold = catalog.plan_of_price(price);
+        sold.is_some_and(|sold| plan.replaces.contains(&sold.name))
+    };
+    let runs_on = |subscription: &Subscription| match subscription.status {
+        SubscriptionStatus::Active
+        | SubscriptionStatus::Trialing
+        | SubscriptionStatus::PastDue
+        | SubscriptionStatus::Unpaid
+        | SubscriptionStatus::Paused => true,
+        // The first was never paid and ends by itself; of a word that is not known nobody can say what it would do.
+        SubscriptionStatus::Incomplete
+        | SubscriptionStatus::IncompleteExpired
+        | SubscriptionStatus::Canceled
+        | SubscriptionStatus::Unknown(_) => false,
+    };
+    let chosen = subscriptions.iter().filter(|subscription| {
+        subscription.id != backing.id()
+            && runs_on(subscription)
+            && subscription.prices.iter().any(is_replaced)
+    });
+    chosen.copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entitlement::{Mode, Sale};
+    use crate::stripe::Owner;
+
+    fn plan(name: &str, replaces: &[&str]) -> Plan {
+        Plan {
+            name: name.to_owned(),
+            role: name.to_owned(),
+            permissions: Vec::new(),
+            sale: Some(Sale {
+                mode: Mode::Subscription,
+                prices: vec![format!("price_{name}")],
+            }),
+            replaces: replaces.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn subscription(id: &str, status: &str, prices: &[&str]) -> Subscription {
+        Subscription {
+            id: id.to_owned(),
+            customer: None,
+            owner: Owner::default(),
+            status: status.into(),
+            prices: prices.iter().map(ToString::to_string).collect(),
+            amount: None,
+            currency: None,
+            period_start: None,
+            period_end: None,
+            ends: false,
+        }
+    }
+
+    #[test]
+    fn only_what_runs_on_and_is_replaced_is_ended() {
+        let lifetime = plan("lifetime", &["monthly"]);
+        let plans = vec![
+            plan("monthly", &[]),
+            plan("yearly", &["monthly"]),
+            lifetime.clone(),
+        ];
+        let catalog = Catalog::new(plans, Vec::new());
+        let subscriptions = [
+            subscription("active", "active", &["price_monthly"]),
+            subscription("late", "past_due", &["price_x", "price_monthly"]),
+            subscription("over", "canceled", &["price_monthly"]),
+            subscription("begun", "incomplete", &["price_monthly"]),
+            subscription("strange", "hibernating", &["price_monthly"]),
+            subscription("yearly", "active", &["price_yearly"]),
+            subscription("other", "active", &["price_x"]),
+        ];
+        let all: Vec<&Subscription> = subscriptions.iter().collect();
+        let ended = |plan: &Plan, backing: Backing| {
+            let chosen = replaced(plan, &backing, &all, &catalog);
+            Vec::from_iter(chosen.into_iter().map(|one| one.id.clone()))
+        };
+        let bought = Backing::Purchase("cs_1".into());
+        assert_eq!(ended(&lifetime, bought.clone()), ["active", "late"]);
+        assert!(ended(&plan("monthly", &[]), bought).is_empty());
+        // What the plan rests on is not what it replaces.
+        let itself = Backing::Subscription("active".into());
+        assert_eq!(ended(&lifetime, itself), ["late"]);
+    }
+}

@@ -1,0 +1,128 @@
+//! The way of a user's job: read, derive, write down, change the roles that differ, confirm.
+
+use super::failure::Failure;
+use super::read::Owned;
+use super::{Job, Sync};
+use crate::clock::UnixSeconds;
+use crate::entitlement::{Backing, Catalog, Entitlement, Terms, derive, oddities};
+use crate::store::{self, Derived, UnixMillis};
+
+/// After the end of a period, Stripe takes up to an hour to finish the invoice of the next; an event that is lost then
+/// is made up for by looking.
+const AFTER_PERIOD: UnixSeconds = 60 * 60;
+
+impl Sync {
+    /// Brings `user`'s roles in line with what Stripe says now.
+    pub(super) async fn bring_in_line(&self, job: &Job, user: &str) -> Result<(), Failure> {
+        let terms = self.parts.terms.load_full();
+        let reading = self.read(user).await?;
+        self.share(job, user, &reading.accounts).await?;
+        let owned = reading.of(user);
+        self.record(user, &reading, &owned, &terms.catalog).await?;
+
+        let entitlement = self.entitlement(user, &owned, &terms);
+        let row = self
+            .write_down(job, user, &owned, &entitlement, &terms.catalog)
+            .await?;
+        self.align(job, user, &row, &terms.catalog).await?;
+        self.end_what_is_replaced(job, user, &owned, &entitlement, &terms.catalog)
+            .await?;
+        Ok(self.parts.store.finish(job, self.now()).await?)
+    }
+
+    fn entitlement(&self, user: &str, owned: &Owned<'_>, terms: &Terms) -> Entitlement {
+        let state = owned.state();
+        for oddity in oddities(&state, &terms.catalog) {
+            self.notices.oddity(user, &oddity, &self.parts.metrics);
+        }
+        derive(&state, terms, self.parts.clock.unix_seconds())
+    }
+
+    /// From here on the overlay knows, whatever Auth0 does.
+    async fn write_down(
+        &self,
+        job: &Job,
+        user: &str,
+        owned: &Owned<'_>,
+        entitlement: &Entitlement,
+        catalog: &Catalog,
+    ) -> Result<store::Entitlement, Failure> {
+        let store = &self.parts.store;
+        let before = store.entitlement(user).await?;
+        let now = self.now();
+        let derived = derived(entitlement, owned, now.div_euclid(1000));
+        let changed = is_another(before.as_ref(), &derived, catalog);
+        Ok(store.derived(job, &derived, changed, now).await?)
+    }
+}
+
+/// What the ledger keeps of an entitlement.
+fn derived(entitlement: &Entitlement, owned: &Owned<'_>, now: UnixSeconds) -> Derived {
+    let backing = entitlement.backing.as_ref();
+    let subscription = match backing {
+        Some(Backing::Subscription(id)) => {
+            let mut subscriptions = owned.subscriptions.iter();
+            subscriptions.find(|subscription| subscription.id == *id)
+        }
+        Some(Backing::Purchase(_)) | None => None,
+    };
+    let period_end = subscription.and_then(|subscription| subscription.period_end);
+    Derived {
+        plan: entitlement.plan.clone(),
+        paid: backing.is_some(),
+        backing: backing.map(|backing| backing.id().to_owned()),
+        status: subscription.map(|subscription| subscription.status.as_str().to_owned()),
+        ends: subscription.map(|subscription| subscription.ends),
+        period_end,
+        recheck_at: recheck_at(entitlement.changes_at, period_end, now),
+    }
+}
+
+/// When to look again although nothing happens: at the end of a time of grace, and some time after a period's end, so
+/// that a lost event heals.
+fn recheck_at(
+    changes_at: Option<UnixSeconds>,
+    period_end: Option<UnixSeconds>,
+    now: UnixSeconds,
+) -> Option<UnixMillis> {
+    let after_period = period_end.map(|end| end.saturating_add(AFTER_PERIOD));
+    let moments = changes_at.into_iter().chain(after_period);
+    let next = moments.filter(|moment| *moment > now).min();
+    next.map(|moment| moment.saturating_mul(1000))
+}
+
+/// Whether the plan is another one than the ledger says. A user it does not know has what everybody has.
+fn is_another(before: Option<&store::Entitlement>, now: &Derived, catalog: &Catalog) -> bool {
+    match before {
+        Some(row) => row.derived.plan != now.plan,
+        None => now.plan.as_deref() != catalog.base().map(|plan| plan.name.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_look_is_at_the_earliest_moment_to_come() {
+        let hour = AFTER_PERIOD;
+        for (changes_at, period_end, expected) in [
+            (None, None, None),
+            (Some(1_500), None, Some(1_500_000)),
+            (None, Some(2_000), Some((2_000 + hour) * 1000)),
+            (Some(1_500), Some(2_000), Some(1_500_000)),
+            (Some(9_999_999), Some(2_000), Some((2_000 + hour) * 1000)),
+            // What is over is not looked at again and again.
+            (Some(1_000), None, None),
+            (None, Some(1_000 - hour), None),
+            (Some(900), Some(2_000), Some((2_000 + hour) * 1000)),
+            (None, Some(i64::MAX), Some(i64::MAX)),
+        ] {
+            assert_eq!(
+                recheck_at(changes_at, period_end, 1_000),
+                expected,
+                "{changes_at:?} {period_end:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The tenant's rate limit, obeyed.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use http::Method;
+use tollgate::auth0::{Error, Kind};
+use tollgate::clock::SystemClock;
+
+use super::{ANN, ROLES, Tenant, USERS, kind};
+use crate::support::auth0::{Fault, TOKEN, Trouble};
+use crate::support::token::now;
+
+/// For so long it is told to wait at least.
+fn told<T>(result: Result<T, Error>) -> Duration {
+    match result {
+        Err(error) if error.kind == Kind::RateLimited => error.retry_after.expect("a time"),
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it was let through"),
+    }
+}
+
+#[tokio::test]
+async fn after_a_429_nobody_asks_before_retry_after() {
+    let tenant = Tenant::start();
+    let too_many = Trouble::TooMany {
+        retry_after: Some(1),
+        reset: Some(now() + 50),
+    };
+    tenant.auth0.trouble_times(1, Method::GET, ROLES, too_many);
+    let asked = Instant::now();
+    let limited = tenant.client.roles_of(ANN).await;
+    assert_eq!(told(limited), Duration::from_secs(1));
+    assert_eq!(tenant.auth0.seen().len(), 1, "it is not repeated by itself");
+    let others = join_all((0..5).map(|_| tenant.client.user(ANN))).await;
+    assert!(others.iter().all(Result::is_ok));
+    for later in &tenant.auth0.seen()[1..] {
+        assert!(later.at >= asked + Duration::from_secs(1));
+    }
+}
+
+#[tokio::test]
+async fn without_retry_after_the_reset_counts() {
+    let tenant = Tenant::start();
+    let too_many = Trouble::TooMany {
+        retry_after: None,
+        reset: Some(now() + 30),
+    };
+    tenant.auth0.trouble_times(1, Method::GET, ROLES, too_many);
+    let told_to_wait = told(tenant.client.roles_of(ANN).await).as_secs();
+    assert!((28..=30).contains(&told_to_wait), "{told_to_wait}");
+}
+
+#[tokio::test]
+async fn who_would_wait_too_long_is_told_so_at_once_and_nothing_is_asked() {
+    let tenant = Tenant::start();
+    let too_many = Trouble::TooMany {
+        retry_after: Some(50),
+        reset: None,
+    };
+    tenant.auth0.trouble_times(1, Method::GET, ROLES, too_many);
+    assert_eq!(told(tenant.client.roles_of(ANN).await).as_secs(), 50);
+    let before = Instant::now();
+    for _ in 0..3 {
+        let wait = told(tenant.client.user(ANN).await);
+        assert!(wait > Duration::from_secs(40), "{wait:?}");
+    }
+    assert!(before.elapsed() < Duration::from_secs(3));
+    assert_eq!(tenant.auth0.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn when_nothing_remains_nobody_asks_before_the_reset() {
+    let tenant = Tenant::start();
+    let none_left = Trouble::Header("x-ratelimit-remaining", "0".to_owned());
+    tenant.auth0.trouble_times(1, Method::GET, USERS, none_left);
+    tenant.held(ANN).await;
+    let asked = tenant.auth0.seen()[0].at;
+    tenant.held(ANN).await;
+    // The reset is the next whole second: measured by the answer's own date, it is a whole second away.
+    let later = tenant.auth0.seen()[1].at;
+    assert!(
+        later >= asked + Duration::from_millis(900),
+        "{:?}",
+        later - asked
+    );
+}
+
+#[tokio::test]
+async fn a_tenant_of_the_smallest_size_never_has_to_say_429() {
+    let two = |config: &mut tollgate::auth0::Config| config.rate = "2/s".parse().expect("a rate");
+    let tenant = Tenant::with(two, SystemClock);
+    tenant.auth0.limit(2, 2.0);
+    let calls = join_all((0..5).map(|_| tenant.client.roles_of(ANN))).await;
+    assert!(calls.iter().all(Result::is_ok));
+    assert_eq!(tenant.counted("/users/{id}/roles", "429"), None);
+    assert_eq!(tenant.counted("/users/{id}/roles", "200"), Some(5));
+}
+
+#[tokio::test]
+async fn a_tenant_that_allows_less_than_the_config_says_is_obeyed() {
+    let tenant = Tenant::start();
+    tenant.auth0.limit(1, 2.0);
+    let mut limited = 0;
+    for _ in 0..3 {
+        let calls = join_all((0..2).map(|_| tenant.client.roles_of(ANN))).await;
+        limited += calls.into_iter().filter_map(kind).count();
+    }
+    // Of two at once one comes too late; it says so, and the next two wait.
+    assert!(limited <= 3, "{limited}");
+    tenant.held(ANN).await;
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_says_429_is_not_asked_again_before_its_time() {
+    let tenant = Tenant::start();
+    let too_many = Trouble::TooMany {
+        retry_after: Some(50),
+        reset: None,
+    };
+    tenant.auth0.trouble(Method::POST, TOKEN, too_many);
+    for _ in 0..3 {
+        assert!(told(tenant.client.roles_of(ANN).await) > Duration::from_secs(40));
+    }
+    assert_eq!(tenant.auth0.hits(TOKEN), 1);
+}
+
+#[tokio::test]
+async fn a_5xx_is_tried_once_more_a_lasting_one_is_told() {
+    let tenant = Tenant::start();
+    let broken = || Trouble::Instead(Fault::Status(502));
+    tenant.auth0.trouble_times(1, Method::GET, ROLES, broken());
+    tenant.held(ANN).await;
+    assert_eq!(tenant.auth0.count(&Method::GET, ROLES), 2);
+    tenant.auth0.trouble(Method::GET, ROLES, broken());
+    let failed = tenant.client.roles_of(ANN).await;
+    assert_eq!(kind(failed), Some(Kind::Api(502)));
+    assert_eq!(tenant.auth0.count(&Method::GET, ROLES), 4);
+}

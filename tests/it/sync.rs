@@ -1,0 +1,8 @@
+//! The worker between Stripe, Auth0 and the ledger, driven step by step.
+
+mod decided;
+mod faults;
+mod market;
+mod replaced;
+mod running;
+mod story;

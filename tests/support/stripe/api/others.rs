@@ -1,0 +1,174 @@
+//! The portal, events, the shop, webhook endpoints, the account.
+
+use serde_json::{Value, json};
+
+use super::super::event::Event;
+use super::super::objects::text;
+use super::super::params::{Field, Shape};
+use super::super::refusal::Refusal;
+use super::super::render::merged;
+use super::super::state::State;
+use super::{lists, page};
+
+pub(super) const PORTALS: &[Field] = &[("active", Shape::Flag), ("is_default", Shape::Flag)];
+pub(super) const PORTAL: &[Field] = &[
+    ("configuration", Shape::Text),
+    ("customer", Shape::Text),
+    ("flow_data", Shape::Ignored),
+    ("locale", Shape::Text),
+    ("return_url", Shape::Url),
+];
+pub(super) const CHARGES: &[Field] = &[("payment_intent", Shape::Text)];
+pub(super) const INVOICES: &[Field] = &[
+    (
+        "status",
+        Shape::Words(&["draft", "open", "paid", "uncollectible", "void"]),
+    ),
+    ("subscription", Shape::Text),
+];
+pub(super) const EVENTS: &[Field] = &[
+    ("delivery_success", Shape::Flag),
+    ("type", Shape::Text),
+    ("types", Shape::List(&Shape::Text)),
+];
+pub(super) const PRICES: &[Field] = &[
+    ("active", Shape::Flag),
+    ("currency", Shape::Text),
+    ("product", Shape::Text),
+    ("type", Shape::Words(&["one_time", "recurring"])),
+];
+pub(super) const PRODUCTS: &[Field] = &[("active", Shape::Flag)];
+pub(super) const NEW_ENDPOINT: &[Field] = &[
+    ("api_version", Shape::Text),
+    ("connect", Shape::Flag),
+    ("description", Shape::Unset),
+    ("enabled_events", Shape::List(&Shape::Text)),
+    ("metadata", Shape::Metadata),
+    ("url", Shape::Url),
+];
+pub(super) const OLD_ENDPOINT: &[Field] = &[
+    ("description", Shape::Unset),
+    ("disabled", Shape::Flag),
+    ("enabled_events", Shape::List(&Shape::Text)),
+    ("metadata", Shape::Metadata),
+    ("url", Shape::Url),
+];
+
+pub(super) fn open_portal(state: &mut State, _: &str, params: &Value) -> Result<Value, Refusal> {
+    let Some(customer) = params["customer"].as_str() else {
+        return Err(Refusal::required("customer"));
+    };
+    state.usable_customer(customer)?;
+    if !state.settings.portal {
+        let message = "You can't create a portal session in test mode until you save your customer portal settings \
+            in test mode at https://dashboard.stripe.com/test/settings/billing/portal.";
+        return Err(Refusal::invalid(message));
+    }
+    let id = state.objects.fresh("bps");
+    let session = json!({ "id": id, "object": "billing_portal.session", "configuration": "bpc_standin",
+        "created": state.now(), "customer": customer, "flow": null, "livemode": state.settings.live, "locale": null,
+        "on_behalf_of": null, "return_url": params["return_url"], "url": format!("{}/portal/{id}", state.url) });
+    state.objects.add(session.clone());
+    Ok(session)
+}
+
+pub(super) fn events(state: &mut State, _: &str, params: &Value) -> Result<Value, Refusal> {
+    let mut kinds: Vec<&str> = params["types"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    kinds.extend(params["type"].as_str());
+    let wanted = |event: &&Event| {
+        let kind = kinds.is_empty()
+            || kinds.contains(&event.kind.as_str())
+            || kinds.iter().any(|kind| is_below(&event.kind, kind));
+        let delivered = state.sending.is_acknowledged(&event.id);
+        kind && params["delivery_success"]
+            .as_bool()
+            .is_none_or(|success| success == delivered)
+    };
+    let all = state
+        .outbox
+        .iter()
+        .rev()
+        .filter(wanted)
+        .map(|event| state.show(event));
+    let all = all
+        .filter(|event| lists::was_made(event, &params["created"]))
+        .collect();
+    Ok(page(all, params)?.show("/v1/events"))
+}
+
+/// `charge.*` names every type that begins with `charge.`.
+fn is_below(kind: &str, pattern: &str) -> bool {
+    pattern
+        .strip_suffix('*')
+        .is_some_and(|prefix| kind.starts_with(prefix))
+}
+
+pub(super) fn event(state: &mut State, id: &str, _: &Value) -> Result<Value, Refusal> {
+    let found = state.outbox.iter().find(|event| event.id == id);
+    let missing = || Refusal::no_such("event", id, "id").status(404);
+    found.map(|event| state.show(event)).ok_or_else(missing)
+}
+
+impl State {
+    /// The event as the API shows it: in the account's version, like that of the endpoint.
+    fn show(&self, event: &Event) -> Value {
+        let pending = u32::from(!self.sending.is_acknowledged(&event.id));
+        event.snapshot(self.settings.older_events, pending)
+    }
+}
+
+pub(super) fn account(_: &mut State, _: &str, _: &Value) -> Result<Value, Refusal> {
+    Ok(
+        json!({ "id": "acct_standin", "object": "account", "charges_enabled": true, "country": "DE",
+        "default_currency": "eur", "details_submitted": true, "email": "owner@example.test",
+        "payouts_enabled": true, "type": "standard" }),
+    )
+}
+
+pub(super) fn new_endpoint(state: &mut State, _: &str, params: &Value) -> Result<Value, Refusal> {
+    for required in ["url", "enabled_events"] {
+        if params.get(required).is_none() {
+            return Err(Refusal::required(required));
+        }
+    }
+    let id = state.objects.fresh("we");
+    let mut endpoint = json!({ "id": id, "object": "webhook_endpoint", "api_version": params["api_version"],
+        "application": null, "created": state.now(), "description": params["description"],
+        "enabled_events": params["enabled_events"], "livemode": state.settings.live,
+        "metadata": merged(&json!({}), &params["metadata"]), "status": "enabled", "url": params["url"] });
+    state.objects.add(endpoint.clone());
+    // Shown once, when it is made.
+    endpoint["secret"] = state.settings.secrets.first().cloned().into();
+    Ok(endpoint)
+}
+
+pub(super) fn change_endpoint(
+    state: &mut State,
+    id: &str,
+    params: &Value,
+) -> Result<Value, Refusal> {
+    state.existing("webhook_endpoint", id)?;
+    let mut changes = json!({});
+    for field in ["description", "enabled_events", "url"] {
+        if let Some(value) = params.get(field) {
+            changes[field] = value.clone();
+        }
+    }
+    if let Some(disabled) = params["disabled"].as_bool() {
+        changes["status"] = if disabled { "disabled" } else { "enabled" }.into();
+    }
+    state.set(id, changes);
+    Ok(state.objects.of(id).clone())
+}
+
+pub(super) fn delete_endpoint(state: &mut State, id: &str, _: &Value) -> Result<Value, Refusal> {
+    let endpoint = state.existing("webhook_endpoint", id)?;
+    let gone = json!({ "id": text(endpoint, "id"), "object": "webhook_endpoint", "deleted": true });
+    state.objects.remove(id);
+    Ok(gone)
+}
