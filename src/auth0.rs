@@ -3,13 +3,13 @@
 mod api;
 mod client;
 mod error;
-mod http;
 mod limit;
 mod members;
 mod pages;
 mod read;
 mod roles;
 mod token;
+mod wire;
 
 use std::time::Duration;
 

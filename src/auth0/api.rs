@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use ::http::{Method, StatusCode, header};
+use http::{Method, StatusCode, header};
 use serde_json::Value;
 
 use super::Config;
 use super::error::{Error, Kind};
-use super::http::{Answer, Failure, Http};
 use super::limit::Limit;
 use super::read::encode;
 use super::token::{Token, Tokens};
+use super::wire::{Answer, Failure, Http};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
@@ -60,6 +60,14 @@ impl<'a> Call<'a> {
     }
 }
 
+/// What may help a call that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    No,
+    Once,
+    WithNewToken,
+}
+
 /// The Management API.
 pub(super) struct Api {
     base: String,
@@ -104,31 +112,36 @@ impl Api {
                 ..call.error(Kind::RateLimited)
             })?;
             let token = self.tokens.current().await?;
-            let answer = match self.ask(call, &token).await {
-                Err(Failure::Broken) if !repeated => {
-                    repeated = true;
-                    continue;
+            match self.attempt(call, &token).await {
+                Ok(body) => return Ok(body),
+                Err((_, Again::Once)) if !repeated => repeated = true,
+                Err((_, Again::WithNewToken)) if !renewed => {
+                    renewed = true;
+                    self.tokens.refused(&token);
                 }
-                Err(failure) => return Err(call.error(failure.into())),
-                Ok(answer) => answer,
-            };
-            let hold = self.limit.learn(answer.status, &answer.headers);
-            let error = match refusal(answer.status, call.endpoint.scopes) {
-                None => return Ok(answer.body),
-                Some(kind) => Error {
-                    retry_after: self.limit.retry_after(&answer.headers).or(hold),
-                    ..call.error(kind)
-                },
-            };
-            if error.kind == Kind::Client && !renewed {
-                renewed = true;
-                self.tokens.refused(&token);
-            } else if is_worth_repeating(&error) && !repeated {
-                repeated = true;
-            } else {
-                return Err(error);
+                Err((error, _)) => return Err(error),
             }
         }
+    }
+
+    async fn attempt(&self, call: &Call<'_>, token: &Token) -> Result<Vec<u8>, (Error, Again)> {
+        let answer = self.ask(call, token).await.map_err(|failure| {
+            let again = match failure {
+                Failure::Broken => Again::Once,
+                Failure::TooSlow | Failure::TooLarge => Again::No,
+            };
+            (call.error(failure.into()), again)
+        })?;
+        let hold = self.limit.learn(answer.status, &answer.headers);
+        let Some(kind) = refusal(answer.status, call.endpoint.scopes) else {
+            return Ok(answer.body);
+        };
+        let error = Error {
+            retry_after: self.limit.retry_after(&answer.headers).or(hold),
+            ..call.error(kind)
+        };
+        let again = again(&error);
+        Err((error, again))
     }
 
     async fn ask(&self, call: &Call<'_>, token: &Token) -> Result<Answer, Failure> {
@@ -150,9 +163,20 @@ impl Api {
     }
 }
 
-/// Auth0 failed, and does not ask to wait.
-fn is_worth_repeating(error: &Error) -> bool {
-    matches!(error.kind, Kind::Api(_)) && error.retry_after.is_none()
+/// Whether to try once more at once.
+fn again(error: &Error) -> Again {
+    match &error.kind {
+        Kind::Client => Again::WithNewToken,
+        Kind::Api(_) if error.retry_after.is_none() => Again::Once,
+        Kind::Api(_)
+        | Kind::Unreachable
+        | Kind::RateLimited
+        | Kind::Scope(_)
+        | Kind::NoUser
+        | Kind::NoRole(_)
+        | Kind::Invalid(_)
+        | Kind::Unreadable => Again::No,
+    }
 }
 
 /// What a status means; `None` is a yes.
@@ -190,6 +214,15 @@ mod tests {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(refusal(status, "read:users"), kind);
         }
+    }
+
+    #[test]
+    fn a_5xx_that_asks_to_wait_is_not_repeated_at_once() {
+        let mut error = Error::new(Kind::Api(503), "GET /roles");
+        assert_eq!(again(&error), Again::Once);
+        error.retry_after = Some(std::time::Duration::from_secs(9));
+        assert_eq!(again(&error), Again::No);
+        assert_eq!(again(&error.but(Kind::RateLimited)), Again::No);
     }
 
     #[test]

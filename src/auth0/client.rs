@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::http::Method;
+use http::Method;
 use serde_json::{Value, json};
 
 use super::api::{Api, Call, Endpoint};

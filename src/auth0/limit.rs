@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use crate::clock::Clock;
 use crate::types::Rate;
@@ -141,7 +141,7 @@ fn until_reset(headers: &HeaderMap, now: Duration) -> Option<Duration> {
 /// The server's own clock, if it tells it: ours may be wrong, and then every wait would be.
 fn server_time(headers: &HeaderMap, now: Duration) -> Duration {
     let told = headers
-        .get(::http::header::DATE)
+        .get(http::header::DATE)
         .and_then(|value| value.to_str().ok());
     told.and_then(date).unwrap_or(now)
 }

@@ -3,7 +3,7 @@
 //! Auth0 pages by number up to 1000 users, and by checkpoint (`from`, `take`) beyond. We ask by checkpoint from the
 //! start, and go over to numbers where the answer shows that checkpoints are not known.
 
-use ::http::Method;
+use http::Method;
 use serde_json::Value;
 
 use super::api::{Api, Call, Endpoint};
@@ -92,22 +92,23 @@ pub(super) async fn list(
                 Following::Nothing | Following::Unknown => members(&answer, None),
             }
         }
-        Position::Start => {
-            let call = Call::new(&LIST, &path).with("take", &limit);
-            match api.read(&call).await {
-                Ok(answer) => match following(&answer, size) {
-                    Following::Nothing => members(&answer, None),
-                    Following::Checkpoint(next) => {
-                        members(&answer, Some(&Position::Checkpoint(next)))
-                    }
-                    Following::Unknown => by_number(api, &path, 0, size).await,
-                },
-                Err(error) if error.kind == Kind::Invalid(400) => {
-                    by_number(api, &path, 0, size).await
-                }
-                Err(error) => Err(error),
-            }
+        Position::Start => from_start(api, &path, size).await,
+    }
+}
+
+/// The first users, and how to go on.
+async fn from_start(api: &Api, path: &str, size: usize) -> Result<Members, Error> {
+    let call = Call::new(&LIST, path).with("take", &size);
+    let answer = match api.read(&call).await {
+        Err(error) if error.kind == Kind::Invalid(400) => {
+            return by_number(api, path, 0, size).await;
         }
+        done => done?,
+    };
+    match following(&answer, size) {
+        Following::Nothing => members(&answer, None),
+        Following::Checkpoint(next) => members(&answer, Some(&Position::Checkpoint(next))),
+        Following::Unknown => by_number(api, path, 0, size).await,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::http::Method;
+use http::Method;
 use moka::future::Cache;
 
 use super::Role;

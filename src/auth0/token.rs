@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ::http::{Method, StatusCode, header};
 use arc_swap::ArcSwapOption;
+use http::{Method, StatusCode, header};
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use serde_json::{Value, json};
 
 use super::Config;
 use super::error::{Error, Kind};
-use super::http::{Answer, Failure, Http};
 use super::limit::Limit;
+use super::wire::{Answer, Failure, Http};
 use crate::clock::Clock;
 use crate::types::Secret;
 

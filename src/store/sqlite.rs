@@ -12,7 +12,9 @@ mod matching;
 mod migrate;
 mod open;
 mod purchases;
+mod receive;
 
+use std::ops::Range;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -87,10 +89,17 @@ impl Sqlite {
     }
 }
 
-/// The next number of a counter. Whoever took it holds the counter until the commit.
-async fn next(tx: &mut SqliteConnection, counter: &'static str) -> Result<i64, StoreError> {
-    let sql = "UPDATE counters SET value = value + 1 WHERE name = ?1 RETURNING value";
-    Ok(sqlx::query_scalar(sql).bind(counter).fetch_one(tx).await?)
+/// The next numbers of a counter. Whoever took them holds the counter until the commit.
+async fn next(
+    tx: &mut SqliteConnection,
+    counter: &'static str,
+    count: usize,
+) -> Result<Range<i64>, StoreError> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let sql = "UPDATE counters SET value = value + ?2 WHERE name = ?1 RETURNING value";
+    let last = sqlx::query_scalar::<_, i64>(sql).bind(counter).bind(count);
+    let last = last.fetch_one(tx).await?;
+    Ok(last - count + 1..last + 1)
 }
 
 #[async_trait]
@@ -101,10 +110,7 @@ impl Store for Sqlite {
 
     async fn receive(&self, events: &[NewEvent]) -> Result<Vec<Received>, StoreError> {
         let mut tx = self.begin().await?;
-        let mut outcomes = Vec::with_capacity(events.len());
-        for event in events {
-            outcomes.push(events::keep(&mut tx, event).await?);
-        }
+        let outcomes = receive::receive(&mut tx, events).await?;
         tx.commit().await?;
         let queued = outcomes.iter().filter(|one| **one == Received::Queued);
         self.asked(queued.map(|_| 1).sum());

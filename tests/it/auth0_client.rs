@@ -91,6 +91,7 @@ fn kind<T>(result: Result<T, Error>) -> Option<Kind> {
 /// Begins `future` and leaves it waiting until `there` holds.
 async fn begin<T>(future: &mut Pin<Box<impl Future<Output = T>>>, there: impl Future<Output = ()>) {
     tokio::select! {
+        biased;
         _ = future => panic!("it waits"),
         () = there => {}
     }

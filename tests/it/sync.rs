@@ -2,6 +2,7 @@
 
 mod decided;
 mod faults;
+mod log;
 mod market;
 mod replaced;
 mod running;

@@ -38,7 +38,7 @@ fn short_lived(world: &World) -> String {
 }
 
 /// The code of the close frame that comes next.
-async fn close_code(socket: &mut Socket) -> Option<CloseCode> {
+pub(crate) async fn close_code(socket: &mut Socket) -> Option<CloseCode> {
     let next = timeout(DEADLINE, socket.next()).await.expect("in time");
     match next {
         Some(Ok(Message::Close(Some(frame)))) => Some(frame.code),

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::gate::World;
+use crate::gate::{Gate, World};
 use crate::support::backend::scripted::Scripted;
 use crate::support::raw::DEADLINE;
 
@@ -16,6 +16,11 @@ pub(crate) type Socket = WebSocketStream<TcpStream>;
 
 /// Asks for a WebSocket at `path`.
 pub(crate) async fn open(world: &World, path: &str, token: Option<&str>) -> Result<Socket, Error> {
+    open_on(&world.gate, path, token).await
+}
+
+/// Asks `gate` for a WebSocket at `path`.
+pub(crate) async fn open_on(gate: &Gate, path: &str, token: Option<&str>) -> Result<Socket, Error> {
     let mut request = http::Request::get(format!("ws://gate.test{path}"))
         .header("Host", "gate.test")
         .header("Connection", "Upgrade")
@@ -25,9 +30,7 @@ pub(crate) async fn open(world: &World, path: &str, token: Option<&str>) -> Resu
     if let Some(token) = token {
         request = request.header("Authorization", format!("Bearer {token}"));
     }
-    let socket = TcpStream::connect(world.gate.address)
-        .await
-        .map_err(Error::Io)?;
+    let socket = TcpStream::connect(gate.address).await.map_err(Error::Io)?;
     let request = request.body(()).expect("a request");
     timeout(DEADLINE, client_async(request, socket))
         .await

@@ -26,7 +26,7 @@ mod state;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -42,6 +42,8 @@ pub(crate) use faults::Fault;
 
 /// The key that is let in at first.
 pub(crate) const KEY: &str = "sk_test_standin";
+/// The key that is let in instead in live mode.
+pub(crate) const LIVE_KEY: &str = "sk_live_standin";
 /// The first secret of the webhook endpoint.
 pub(crate) const SECRET: &str = "whsec_standin";
 
@@ -166,9 +168,12 @@ impl Stripe {
             .change(|state| state.settings.missing_rights.remove(right));
     }
 
-    /// From now on objects are of live mode, and so are events.
+    /// From now on objects and events are of live mode, and the key is [`LIVE_KEY`].
     pub(crate) fn go_live(&self) {
-        self.account.change(|state| state.settings.live = true);
+        self.account.change(|state| {
+            state.settings.live = true;
+            state.settings.keys = [LIVE_KEY.to_owned()].into();
+        });
     }
 
     /// Whether the API answers in the shapes of 2024.
@@ -179,8 +184,10 @@ impl Stripe {
 
     /// Whether the customer portal was set up; it is at first.
     pub(crate) fn set_up_portal(&self, is_set_up: bool) {
-        self.account
-            .change(|state| state.settings.portal = is_set_up);
+        self.account.change(|state| {
+            state.settings.portal = is_set_up;
+            state.set(make::CONFIGURATION, json!({ "active": is_set_up }));
+        });
     }
 
     /// Whether lists may be asked for a customer that is deleted; at first such a customer is unknown to them.

@@ -1,7 +1,9 @@
 //! The table `customers`: which Stripe customers have to do with which users.
 
-use sqlx::Row;
+use std::collections::{HashMap, HashSet};
+
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::{QueryBuilder, Row, Sqlite as Dialect};
 
 use super::super::{JobKey, Link, LinkKind, StoreError, UnixMillis};
 use super::{jobs, matching};
@@ -64,6 +66,53 @@ pub(super) async fn users(
 ) -> Result<Vec<String>, StoreError> {
     let sql = "SELECT user_id FROM customers WHERE customer = ?1 ORDER BY created_at, user_id";
     Ok(sqlx::query_scalar(sql).bind(customer).fetch_all(tx).await?)
+}
+
+/// All links of some customers.
+pub(super) struct Known {
+    /// The users of each, the oldest first.
+    users: HashMap<String, Vec<String>>,
+    kinds: HashMap<(String, String), LinkKind>,
+}
+
+impl Known {
+    /// Reads the links of these customers, of which there are no more than one statement may name.
+    pub(super) async fn read(
+        tx: &mut SqliteConnection,
+        customers: &HashSet<&str>,
+    ) -> Result<Self, StoreError> {
+        let mut known = Self {
+            users: HashMap::new(),
+            kinds: HashMap::new(),
+        };
+        if customers.is_empty() {
+            return Ok(known);
+        }
+        let mut query = QueryBuilder::<Dialect>::new("SELECT * FROM customers WHERE customer IN (");
+        let mut names = query.separated(", ");
+        for customer in customers {
+            names.push_bind(*customer);
+        }
+        query.push(") ORDER BY created_at, user_id");
+        for row in &query.build().fetch_all(tx).await? {
+            let link = read(row)?;
+            let users = known.users.entry(link.customer.clone()).or_default();
+            users.push(link.user.clone());
+            known.kinds.insert((link.customer, link.user), link.kind);
+        }
+        Ok(known)
+    }
+
+    /// The users of the customer, the oldest first.
+    pub(super) fn users(&self, customer: &str) -> &[String] {
+        self.users.get(customer).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the two are linked, and as strongly.
+    pub(super) fn has(&self, customer: &str, user: &str, kind: LinkKind) -> bool {
+        let pair = (customer.to_owned(), user.to_owned());
+        self.kinds.get(&pair).is_some_and(|known| *known >= kind)
+    }
 }
 
 fn read(row: &SqliteRow) -> Result<Link, StoreError> {

@@ -52,7 +52,7 @@ async fn held(tx: &mut SqliteConnection, job: &Job) -> Result<Entitlement, Store
 }
 
 async fn write(tx: &mut SqliteConnection, mut row: Entitlement) -> Result<Entitlement, StoreError> {
-    row.sequence = next(tx, "sequence").await?;
+    row.sequence = next(tx, "sequence", 1).await?.start;
     let sql = "INSERT INTO entitlements (user_id, sequence, generation, plan, paid, backing, status, ends, period_end,
                                          recheck_at, changed_at, confirmed_at, activated_at, roles, metadata)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)

@@ -5,87 +5,11 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{QueryBuilder, Row, Sqlite as Dialect};
 
 use super::super::words::known;
-use super::super::{
-    Cause, Concern, Event, EventFilter, EventState, Intent, JobKey, NewEvent, Received, StoreError,
-    UnixMillis,
-};
-use super::customers;
+use super::super::{Cause, Event, EventFilter, EventState, JobKey, StoreError, UnixMillis};
 use super::matching::{self, Pending};
 
 /// Bodies that one transaction drops.
 const PRUNED_AT_ONCE: u32 = 1000;
-
-/// Keeps an event and asks for its jobs.
-pub(super) async fn keep(
-    tx: &mut SqliteConnection,
-    event: &NewEvent,
-) -> Result<Received, StoreError> {
-    let nobody = Concern::default();
-    let (state, reason, concern) = match &event.intent {
-        Intent::Ignore(reason) => (EventState::Ignored, Some(reason), &nobody),
-        Intent::Sync(concern) => (EventState::Queued, None, concern),
-    };
-    let Some(number) = insert(tx, event, state, reason, concern).await? else {
-        return Ok(Received::Duplicate);
-    };
-    if state == EventState::Ignored {
-        return Ok(Received::Ignored);
-    }
-    let now = event.received_at;
-    if let (Some((user, kind)), Some(customer)) = (&concern.user, &concern.customer) {
-        customers::link(tx, customer, user, *kind, now).await?;
-    }
-    if let (Some(customer), true) = (&concern.customer, concern.customer_deleted) {
-        customers::mark_deleted(tx, customer).await?;
-    }
-    let user = concern.user.as_ref().map(|(user, _)| user.as_str());
-    let object = concern.object.as_ref();
-    let keys = matching::targets(tx, user, concern.customer.as_deref(), object).await?;
-    if keys.is_empty() {
-        let sql = "UPDATE events SET state = 'unmatched' WHERE number = ?1";
-        sqlx::query(sql).bind(number).execute(tx).await?;
-        return Ok(Received::Queued);
-    }
-    let cause = Cause {
-        why: event.event_type.clone(),
-        event: Some(event.id.clone()),
-    };
-    matching::ask_for(tx, &Pending { number, cause }, &keys, now).await?;
-    if user.is_none() && matching::first_user(&keys).is_some() {
-        queue(tx, number, &keys).await?;
-    }
-    Ok(Received::Queued)
-}
-
-/// The number of the new row; `None` when the event was there already.
-async fn insert(
-    tx: &mut SqliteConnection,
-    event: &NewEvent,
-    state: EventState,
-    reason: Option<&String>,
-    concern: &Concern,
-) -> Result<Option<i64>, StoreError> {
-    let sql = "INSERT INTO events (id, event_type, live, created_at, received_at, state, reason, customer, user_id,
-                                   object_kind, object_id, body)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-               ON CONFLICT (id) DO NOTHING RETURNING number";
-    let number = sqlx::query_scalar(sql)
-        .bind(&event.id)
-        .bind(&event.event_type)
-        .bind(event.live)
-        .bind(event.created_at)
-        .bind(event.received_at)
-        .bind(state.word())
-        .bind(reason)
-        .bind(&concern.customer)
-        .bind(concern.user.as_ref().map(|(user, _)| user))
-        .bind(concern.object.as_ref().map(|(kind, _)| kind))
-        .bind(concern.object.as_ref().map(|(_, id)| id))
-        .bind(&*event.body)
-        .fetch_optional(tx)
-        .await?;
-    Ok(number)
-}
 
 pub(super) async fn by_id(pool: &SqlitePool, id: &str) -> Result<Option<Event>, StoreError> {
     let sql = "SELECT * FROM events WHERE id = ?1";

@@ -1,13 +1,23 @@
 //! The table `jobs`: what is still to be done, each thing once, and who works on it.
 
-use sqlx::Row;
+use std::ops::Range;
+
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::{QueryBuilder, Row, Sqlite as Dialect};
 
 use super::super::words::known;
 use super::super::{
     Cause, Job, JobKey, JobState, JobStatus, Priority, StoreError, Totals, UnixMillis,
 };
 use super::next;
+
+/// A wish for a job.
+pub(super) struct Request {
+    pub(super) key: JobKey,
+    pub(super) cause: Cause,
+    pub(super) priority: Priority,
+    pub(super) now: UnixMillis,
+}
 
 /// Asks for a job; gives the number of this request.
 pub(super) async fn ask(
@@ -17,37 +27,59 @@ pub(super) async fn ask(
     priority: Priority,
     now: UnixMillis,
 ) -> Result<i64, StoreError> {
-    let generation = next(tx, "generation").await?;
-    let sql =
-        "INSERT INTO jobs (key, state, priority, generation, attempts, since, run_at, why, event)
-               VALUES (?1, 'queued', ?2, ?3, 0, ?4, ?4, ?5, ?6)
-               ON CONFLICT (key) DO UPDATE SET
-                   generation = excluded.generation,
-                   priority = MAX(jobs.priority, excluded.priority),
-                   why = excluded.why,
-                   event = excluded.event,
-                   state = CASE jobs.state WHEN 'dead' THEN 'queued' ELSE jobs.state END,
-                   attempts = CASE jobs.state WHEN 'dead' THEN 0 ELSE jobs.attempts END,
-                   since = CASE jobs.state WHEN 'dead' THEN excluded.since ELSE jobs.since END,
-                   run_at = CASE jobs.state
-                       WHEN 'queued' THEN MIN(jobs.run_at, excluded.run_at)
-                       WHEN 'dead' THEN excluded.run_at
-                       ELSE jobs.run_at
-                   END,
-                   asked_at = CASE jobs.state
-                       WHEN 'running' THEN COALESCE(jobs.asked_at, excluded.since)
-                       ELSE NULL
-                   END";
-    sqlx::query(sql)
-        .bind(key.to_string())
-        .bind(priority.rank())
-        .bind(generation)
-        .bind(now)
-        .bind(&cause.why)
-        .bind(&cause.event)
-        .execute(tx)
-        .await?;
-    Ok(generation)
+    let request = Request {
+        key: key.clone(),
+        cause: cause.clone(),
+        priority,
+        now,
+    };
+    Ok(ask_all(tx, &[request]).await?.end - 1)
+}
+
+/// Asks for jobs, each with another key; gives the numbers of these requests, in order.
+pub(super) async fn ask_all(
+    tx: &mut SqliteConnection,
+    requests: &[Request],
+) -> Result<Range<i64>, StoreError> {
+    let generations = next(tx, "generation", requests.len()).await?;
+    let mut query = QueryBuilder::<Dialect>::new(
+        "INSERT INTO jobs (key, state, priority, generation, attempts, since, run_at, why, event) ",
+    );
+    query.push_values(
+        requests.iter().zip(generations.clone()),
+        |mut row, (one, generation)| {
+            row.push_bind(one.key.to_string())
+                .push("'queued'")
+                .push_bind(one.priority.rank())
+                .push_bind(generation)
+                .push("0")
+                .push_bind(one.now)
+                .push_bind(one.now)
+                .push_bind(&one.cause.why)
+                .push_bind(&one.cause.event);
+        },
+    );
+    query.push(
+        " ON CONFLICT (key) DO UPDATE SET
+              generation = excluded.generation,
+              priority = MAX(jobs.priority, excluded.priority),
+              why = excluded.why,
+              event = excluded.event,
+              state = CASE jobs.state WHEN 'dead' THEN 'queued' ELSE jobs.state END,
+              attempts = CASE jobs.state WHEN 'dead' THEN 0 ELSE jobs.attempts END,
+              since = CASE jobs.state WHEN 'dead' THEN excluded.since ELSE jobs.since END,
+              run_at = CASE jobs.state
+                  WHEN 'queued' THEN MIN(jobs.run_at, excluded.run_at)
+                  WHEN 'dead' THEN excluded.run_at
+                  ELSE jobs.run_at
+              END,
+              asked_at = CASE jobs.state
+                  WHEN 'running' THEN COALESCE(jobs.asked_at, excluded.since)
+                  ELSE NULL
+              END",
+    );
+    query.build().execute(tx).await?;
+    Ok(generations)
 }
 
 /// Queues the job again if it is dead; says how many were.

@@ -23,21 +23,30 @@ pub(super) async fn targets(
     customer: Option<&str>,
     object: Option<&(String, String)>,
 ) -> Result<Vec<JobKey>, StoreError> {
-    let mut users: Vec<String> = user.into_iter().map(str::to_owned).collect();
-    if let Some(customer) = customer {
-        for linked in customers::users(tx, customer).await? {
-            if !users.contains(&linked) {
-                users.push(linked);
-            }
-        }
-    }
+    let linked = match customer {
+        Some(customer) => customers::users(tx, customer).await?,
+        None => Vec::new(),
+    };
+    Ok(aims(user, &linked, customer, object))
+}
+
+/// As [`targets`], where it is known who is `linked` with the customer.
+pub(super) fn aims(
+    user: Option<&str>,
+    linked: &[String],
+    customer: Option<&str>,
+    object: Option<&(String, String)>,
+) -> Vec<JobKey> {
+    let others = linked.iter().map(String::as_str);
+    let others = others.filter(|linked| Some(*linked) != user);
+    let users = user.into_iter().chain(others);
+    let users: Vec<JobKey> = users.map(|user| JobKey::User(user.to_owned())).collect();
     if !users.is_empty() {
-        return Ok(users.into_iter().map(JobKey::User).collect());
+        return users;
     }
     let search = customer.map(|customer| JobKey::Customer(customer.to_owned()));
-    let search =
-        search.or_else(|| object.map(|(kind, id)| JobKey::Object(kind.clone(), id.clone())));
-    Ok(search.into_iter().collect())
+    let by_object = || object.map(|(kind, id)| JobKey::Object(kind.clone(), id.clone()));
+    search.or_else(by_object).into_iter().collect()
 }
 
 /// Asks for these jobs for an event, which waits for them from now on.

@@ -11,7 +11,7 @@ use crate::support::auth0::{Door, Fault, TOKEN, Trouble};
 
 /// A tenant whose client has no patience.
 fn hasty() -> Tenant {
-    let hasty = |config: &mut tollgate::auth0::Config| config.timeout = Duration::from_millis(300);
+    let hasty = |config: &mut tollgate::auth0::Config| config.timeout = Duration::from_millis(1500);
     Tenant::with(hasty, SystemClock)
 }
 

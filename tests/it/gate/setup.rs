@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -161,18 +161,7 @@ impl Setup {
 
 /// Starts the binary with the file `config`.
 pub(crate) async fn launch(folder: tempfile::TempDir, config: &Path, tls: bool) -> Gate {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .args(["serve", "-c"])
-        .arg(config)
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let log = Log::default();
-    log.follow(child.stdout.take().expect("piped"));
-    log.follow(child.stderr.take().expect("piped"));
+    let (child, log) = spawn(config);
     let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
     // A `Gate` from here on, so that the process ends with the test whatever happens.
     let mut gate = Gate {
@@ -187,7 +176,32 @@ pub(crate) async fn launch(folder: tempfile::TempDir, config: &Path, tls: bool) 
     gate
 }
 
+fn spawn(config: &Path) -> (Child, Log) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["serve", "-c"])
+        .arg(config)
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let log = Log::default();
+    log.follow(child.stdout.take().expect("piped"));
+    log.follow(child.stderr.take().expect("piped"));
+    (child, log)
+}
+
 impl Gate {
+    /// Ends the process with SIGKILL, if it still runs, and starts it again with the same file, on other ports.
+    pub(crate) async fn restart(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        (self.child, self.log) = spawn(&self.folder.path().join("tollgate.yaml"));
+        self.learn_addresses(self.tls.is_some()).await;
+        self.until_readyz(200).await;
+    }
+
     /// Reads from the log which ports the system chose.
     async fn learn_addresses(&mut self, tls: bool) {
         let count = if tls { 2 } else { 1 };

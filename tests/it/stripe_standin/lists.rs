@@ -1,5 +1,7 @@
 //! Pages, filters and expansion.
 
+use std::slice::from_ref;
+
 use serde_json::{Value, json};
 
 use super::setup::{Caller, ids, owner, subscriber};
@@ -59,7 +61,7 @@ async fn canceled_subscriptions_are_left_out_unless_asked_for() {
     let kept = stripe.create_subscription_by_hand(&customer, &[PRICE_MONTHLY]);
     stripe.cancel_now(&subscription);
     let list = |more: &str| format!("/v1/subscriptions?customer={customer}{more}");
-    assert_eq!(ids(&caller.get(&list("")).await), [kept.clone()]);
+    assert_eq!(ids(&caller.get(&list("")).await), *from_ref(&kept));
     assert_eq!(
         ids(&caller.get(&list("&status=all")).await),
         [kept.clone(), subscription.clone()]
@@ -155,7 +157,7 @@ async fn money_is_found_by_what_it_belongs_to() {
     for (path, expected) in cases {
         assert_eq!(
             ids(&caller.get(&format!("/v1/{path}")).await),
-            [expected.clone()],
+            *from_ref(expected),
             "{path}"
         );
     }
@@ -215,6 +217,19 @@ async fn the_shop_invoices_and_webhook_endpoints_can_be_read() {
     assert_eq!(
         invoices.json()["data"][0]["payments"]["data"][0]["status"],
         "paid"
+    );
+    let intent = stripe.object(&stripe.charge_of(&subscription))["payment_intent"].clone();
+    let query = format!(
+        "payment[type]=payment_intent&payment[payment_intent]={}",
+        intent.as_str().unwrap_or_default()
+    );
+    let payments = caller
+        .get(&format!("/v1/invoice_payments?{query}"))
+        .await
+        .json();
+    assert_eq!(
+        payments["data"][0]["invoice"],
+        invoices.json()["data"][0]["id"]
     );
     let items = caller
         .get(&format!("/v1/checkout/sessions/{session}/line_items"))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::setup::{Caller, checkout_form, id};
+use super::setup::{Caller, checkout_form, id, ids};
 use crate::support::stripe::{PRICE_LIFETIME, PRICE_MONTHLY, PRICE_OTHER, Stripe};
 
 /// Status, `code` and `param` of a refusal.
@@ -227,7 +227,6 @@ async fn a_call_that_does_not_exist_is_404_and_json_is_not_read() {
             .text()
             .contains("similar object exists in live mode")
     );
-    // The last header of that name is the one that counts to no server; a fresh call says JSON alone.
     let mut wire = crate::support::raw::Wire::connect(stripe.address()).await;
     wire.send(
         "POST /v1/customers HTTP/1.1\r\nHost: stripe\r\nAuthorization: Bearer sk_test_standin\r\n\
@@ -250,7 +249,10 @@ async fn a_portal_that_was_not_set_up_is_400() {
         "{}",
         reply.text()
     );
+    let active = "/v1/billing_portal/configurations?active=true";
+    assert!(ids(&caller.get(active).await).is_empty());
     stripe.set_up_portal(true);
+    assert_eq!(ids(&caller.get(active).await).len(), 1);
     let opened = caller
         .post("/v1/billing_portal/sessions", &form)
         .await

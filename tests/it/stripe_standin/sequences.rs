@@ -359,11 +359,11 @@ async fn a_dispute_withdraws_the_money_an_inquiry_does_not() {
     let (_, session) = owner(&stripe).await;
     let mut dispute = String::new();
     let told = events_of(&stripe, || {
-        dispute = stripe.dispute(&session, "warning_needs_response")
+        dispute = stripe.dispute(&session, "warning_needs_response");
     });
     assert_eq!(told, ["charge.dispute.created"]);
     let told = events_of(&stripe, || {
-        stripe.dispute_status(&dispute, "needs_response")
+        stripe.dispute_status(&dispute, "needs_response");
     });
     assert_eq!(
         told,
@@ -381,7 +381,7 @@ async fn a_dispute_withdraws_the_money_an_inquiry_does_not() {
     assert_eq!(stripe.object(&stripe.charge_of(&session))["disputed"], true);
     let (_, _, subscription) = subscriber(&stripe).await;
     let told = events_of(&stripe, || {
-        dispute = stripe.dispute(&subscription, "needs_response")
+        dispute = stripe.dispute(&subscription, "needs_response");
     });
     assert_eq!(
         told,
@@ -445,4 +445,24 @@ async fn a_trial_at_the_checkout_costs_nothing_yet() {
     stripe.pay_nothing(&session);
     let subscription = stripe.object(&stripe.subscription_of(&session));
     assert_eq!(subscription["status"], "trialing");
+}
+
+#[tokio::test]
+async fn an_event_may_be_told_twice_or_never_and_nothing_new_makes_none() {
+    let stripe = Stripe::start();
+    let (_, _, subscription) = subscriber(&stripe).await;
+    let last = stripe.outbox().pop().expect("an event");
+    let again = stripe.tell_again(&last);
+    assert_ne!(again.id, last.id);
+    assert_eq!(
+        (&again.kind, again.object_id()),
+        (&last.kind, last.object_id())
+    );
+    assert_eq!(stripe.outbox().pop().map(|event| event.id), Some(again.id));
+    stripe.cancel_at_end(&subscription);
+    assert!(events_of(&stripe, || stripe.cancel_at_end(&subscription)).is_empty());
+    stripe.make_no_events(true);
+    assert!(events_of(&stripe, || stripe.cancel_now(&subscription)).is_empty());
+    stripe.make_no_events(false);
+    assert_eq!(stripe.object(&subscription)["status"], "canceled");
 }

@@ -1,5 +1,6 @@
 //! A caller of the API, and an endpoint for events.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -139,7 +140,7 @@ pub(super) struct Endpoint {
 impl Endpoint {
     pub(super) fn start(statuses: &[u16]) -> Self {
         let received = Arc::new(Mutex::new(Vec::new()));
-        let next = Arc::new(Mutex::new(statuses.to_vec().into_iter()));
+        let next = Arc::new(Mutex::new(VecDeque::from(statuses.to_vec())));
         let own = Arc::clone(&received);
         let listening = Listening::start(Reserved::any().listen(), move |stream| {
             let (received, next) = (Arc::clone(&own), Arc::clone(&next));
@@ -153,7 +154,7 @@ impl Endpoint {
                     let body = request.into_body().collect().await?.to_bytes();
                     let body = String::from_utf8(body.to_vec()).expect("text");
                     received.lock().expect("a lock").push((header, body));
-                    let status = next.lock().expect("a lock").next().unwrap_or(200);
+                    let status = next.lock().expect("a lock").pop_front().unwrap_or(200);
                     let mut response = Response::new(Full::<Bytes>::default());
                     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
                     Ok::<_, hyper::Error>(response)

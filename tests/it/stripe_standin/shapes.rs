@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::setup::{Caller, subscriber};
-use crate::support::stripe::{Form, PRICE_MONTHLY, Stripe};
+use crate::support::stripe::{Form, LIVE_KEY, PRICE_MONTHLY, Stripe};
 
 #[tokio::test]
 async fn older_answers_have_the_period_and_the_plan_on_the_subscription() {
@@ -111,7 +111,15 @@ async fn a_thin_event_names_its_object_and_its_snapshot() {
 async fn live_mode_shows_in_ids_and_flags() {
     let stripe = Stripe::start();
     stripe.go_live();
-    let (_, session, subscription) = subscriber(&stripe).await;
+    let mut caller = Caller::of(&stripe);
+    let customer = stripe.new_customer("a@example.test", &Value::Null);
+    let form = super::setup::checkout_form(&customer, PRICE_MONTHLY);
+    let refused = caller.post("/v1/checkout/sessions", &form).await;
+    assert_eq!(refused.status, 401, "a key of test mode");
+    LIVE_KEY.clone_into(&mut caller.key);
+    let session = caller.checkout(&customer, PRICE_MONTHLY).await;
+    stripe.pay(&session);
+    let subscription = stripe.subscription_of(&session);
     assert!(session.starts_with("cs_live_"));
     assert_eq!(stripe.object(&subscription)["livemode"], true);
     let event = stripe.outbox().pop().expect("an event");

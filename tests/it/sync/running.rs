@@ -75,7 +75,7 @@ async fn the_gauges_tell_of_jobs_lag_and_premium_users() {
     run_until(&market, async {
         let mut rounds = tokio::time::interval(Duration::from_millis(20));
         loop {
-            let text = market.metrics.render();
+            let text = market.metrics.render(None);
             if wanted.iter().all(|line| text.contains(line)) {
                 return;
             }
@@ -115,5 +115,5 @@ async fn the_overlay_follows_the_ledger() {
         stop.cancel();
     };
     tokio::join!(following, story);
-    assert!(market.metrics.render().contains("tollgate_ledger_up 1"));
+    assert!(market.metrics.render(None).contains("tollgate_ledger_up 1"));
 }

@@ -26,8 +26,8 @@ pub(crate) enum Trouble {
         /// In seconds since 1970.
         reset: Option<i64>,
     },
-    /// All goes well, and this header is added.
-    Header(&'static str, String),
+    /// All goes well, and these headers are set.
+    Headers(Vec<(&'static str, String)>),
 }
 
 /// Something that holds requests back.
@@ -63,9 +63,11 @@ impl Trouble {
                 Some(handle())
             }
             Self::TooMany { retry_after, reset } => Some(too_many(retry_after, reset)),
-            Self::Header(name, value) => {
+            Self::Headers(list) => {
                 let mut response = handle();
-                set(&mut response, name, &value);
+                for (name, value) in list {
+                    set(&mut response, name, &value);
+                }
                 Some(response)
             }
         }

@@ -46,6 +46,11 @@ impl Event {
         Self { previous, ..self }
     }
 
+    /// The same under another id.
+    pub(super) fn under(&self, id: String) -> Self {
+        Self { id, ..self.clone() }
+    }
+
     /// The id of the object.
     pub(crate) fn object_id(&self) -> &str {
         text(&self.object, "id")

@@ -65,6 +65,21 @@ impl Stripe {
             .change(|state| state.sending.signing_time = seconds);
     }
 
+    /// Whether things happen without an event that tells of them, as is rarely the case.
+    pub(crate) fn make_no_events(&self, silent: bool) {
+        self.account
+            .change(|state| state.settings.makes_no_events = silent);
+    }
+
+    /// A second event object for the same fact, as there is one now and then.
+    pub(crate) fn tell_again(&self, event: &Event) -> Event {
+        self.account.change(|state| {
+            let again = event.under(state.objects.fresh("evt"));
+            state.outbox.push(again.clone());
+            again
+        })
+    }
+
     /// All events so far, oldest first.
     pub(crate) fn outbox(&self) -> Vec<Event> {
         self.account.look(|state| state.outbox.clone())

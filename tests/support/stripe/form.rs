@@ -51,16 +51,13 @@ pub(super) fn unescape(text: &str) -> String {
             .get(..2)
             .filter(|_| *first == b'%')
             .and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        rest = match escaped {
-            Some(byte) => {
-                bytes.push(byte);
-                &tail[2..]
-            }
-            None => {
-                bytes.push(if *first == b'+' { b' ' } else { *first });
-                tail
-            }
-        };
+        if let Some(byte) = escaped {
+            bytes.push(byte);
+            rest = &tail[2..];
+        } else {
+            bytes.push(if *first == b'+' { b' ' } else { *first });
+            rest = tail;
+        }
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

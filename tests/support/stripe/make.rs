@@ -8,6 +8,12 @@ use super::state::State;
 /// 30 days, for a month.
 pub(super) const MONTH: i64 = 30 * 24 * 3600;
 
+/// The account itself.
+pub(super) const ACCOUNT: &str = "acct_standin";
+
+/// How the customer portal is set up.
+pub(super) const CONFIGURATION: &str = "bpc_standin";
+
 /// What the shop sells at first: id, name, cents, whether it is monthly.
 const SHOP: [(&str, &str, i64, bool); 3] = [
     (super::PRICE_MONTHLY, "Premium, by the month", 999, true),
@@ -25,6 +31,17 @@ pub(super) struct Bill {
 }
 
 impl State {
+    pub(super) fn open_the_account(&mut self) {
+        self.objects.add(
+            json!({ "id": ACCOUNT, "object": "account", "charges_enabled": true, "country": "DE",
+            "default_currency": "eur", "details_submitted": true, "email": "owner@example.test",
+            "payouts_enabled": true, "type": "standard" }),
+        );
+        self.objects.add(json!({ "id": CONFIGURATION, "object": "billing_portal.configuration", "active": true,
+            "created": self.now(), "features": {}, "is_default": true, "livemode": false, "metadata": {},
+            "updated": self.now() }));
+    }
+
     pub(super) fn stock_the_shop(&mut self) {
         for (id, name, amount, monthly) in SHOP {
             self.new_price(id, name, amount, monthly);
@@ -176,12 +193,18 @@ impl State {
         let of = self.objects.of(subscription).clone();
         let now = self.now();
         let details = json!({ "subscription": subscription, "metadata": of["metadata"] });
+        let price = &of["items"]["data"][0]["price"];
         let line = json!({ "id": self.objects.fresh("il"), "object": "line_item", "amount": amount, "currency": "eur",
-            "invoice": id, "livemode": self.settings.live, "metadata": of["metadata"], "quantity": 1, "subtotal": amount,
+            "discountable": true, "discounts": [], "invoice": id, "livemode": self.settings.live,
+            "metadata": of["metadata"], "quantity": 1, "subtotal": amount,
             "period": { "start": now, "end": now + MONTH },
-            "pricing": { "type": "price_details", "price_details": { "price": of["items"]["data"][0]["price"]["id"] } } });
+            "pricing": { "type": "price_details", "price_details": { "price": price["id"], "product": price["product"] } } });
         let lines = super::render::inline(&format!("/v1/invoices/{id}/lines"), &[line]);
-        let invoice = json!({ "id": id, "object": "invoice", "amount_due": amount, "amount_paid": 0,
+        let invoice = json!({ "id": id, "object": "invoice", "amount_due": amount, "amount_overpaid": 0,
+            "amount_paid": 0, "amount_paid_off_stripe": 0, "amount_shipping": 0, "issuer": { "type": "self" },
+            "automatic_tax": { "enabled": false, "disabled_reason": null, "liability": null, "provider": null, "status": null },
+            "payment_settings": { "default_mandate": null, "payment_method_options": null, "payment_method_types": null },
+            "post_payment_credit_notes_amount": 0, "pre_payment_credit_notes_amount": 0, "starting_balance": 0,
             "amount_remaining": amount, "attempt_count": 0, "attempted": false, "auto_advance": true,
             "billing_reason": reason, "collection_method": "charge_automatically", "created": now, "currency": "eur",
             "customer": of["customer"], "default_tax_rates": [], "discounts": [], "lines": lines,

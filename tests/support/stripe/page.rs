@@ -1,5 +1,7 @@
 //! The two pages that Stripe hosts: the checkout and the customer portal. Plain, for people who try the demo.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use http_body_util::Full;
@@ -53,14 +55,19 @@ fn checkout(state: &State, session: &Value) -> Page {
     }
     let mut told = String::new();
     for item in render::line_items(&state.objects, session) {
-        told += &format!(
+        let _ = write!(
+            told,
             "<p>{} &times; {}: {}</p>",
             number(&item, "quantity"),
             escape(text(&item, "description")),
             euros(number(&item, "amount_total"))
         );
     }
-    told += &format!("<p>Total: {}</p>", euros(number(session, "amount_total")));
+    let _ = write!(
+        told,
+        "<p>Total: {}</p>",
+        euros(number(session, "amount_total"))
+    );
     told += "<form method=\"post\"><button>Pay</button></form>";
     if let Some(url) = session["cancel_url"].as_str() {
         told += &link(url, "Cancel");
@@ -87,11 +94,17 @@ fn portal(state: &State, session: &Value) -> Page {
     for subscription in own {
         let id = text(subscription, "id");
         let name = text(&subscription["items"]["data"][0]["price"], "nickname");
-        told += &format!("<p>{}: {}", escape(name), text(subscription, "status"));
+        let _ = write!(
+            told,
+            "<p>{}: {}",
+            escape(name),
+            text(subscription, "status")
+        );
         if !subscription["cancel_at"].is_null() {
             told += ", ends with its period";
         } else if text(subscription, "status") != "canceled" {
-            told += &format!(
+            let _ = write!(
+                told,
                 "<form method=\"post\"><input type=\"hidden\" name=\"subscription\" value=\"{id}\">\
                  <button>Cancel at period end</button></form>"
             );

@@ -42,7 +42,9 @@ pub(super) fn shown(value: &Value, older: bool) -> Value {
 /// Takes what is the stand-in's own out, after the older shape was made of it.
 fn strip(value: &mut Value, older: bool) {
     if let Some(items) = value.as_array_mut() {
-        items.iter_mut().for_each(|item| strip(item, older));
+        for item in items {
+            strip(item, older);
+        }
     }
     if value.get("_deleted").is_some() {
         *value = json!({ "id": value["id"], "object": "customer", "deleted": true });
@@ -59,7 +61,9 @@ fn strip(value: &mut Value, older: bool) {
     }
     if let Some(map) = value.as_object_mut() {
         map.retain(|field, _| !field.starts_with('_'));
-        map.values_mut().for_each(|member| strip(member, older));
+        for member in map.values_mut() {
+            strip(member, older);
+        }
     }
 }
 
@@ -189,7 +193,7 @@ fn includable(objects: &Objects, value: &Value, name: &str) -> Option<Value> {
                 .collect();
             Some(inline(&format!("/v1/customers/{id}/subscriptions"), &own))
         }
-        ("invoice", "payments") => Some(inline("/v1/invoice_payments", &payments(value))),
+        ("invoice", "payments") => Some(inline("/v1/invoice_payments", payments(value).as_slice())),
         _ => None,
     }
 }
@@ -210,16 +214,19 @@ pub(super) fn line_items(objects: &Objects, session: &Value) -> Vec<Value> {
     bought.iter().map(item).collect()
 }
 
-fn payments(invoice: &Value) -> Vec<Value> {
-    let intent = &invoice["_payment_intent"];
-    let status = if text(invoice, "status") == "paid" {
-        "paid"
-    } else {
-        "open"
-    };
-    let payment = json!({ "object": "invoice_payment", "invoice": invoice["id"], "status": status,
-        "payment": { "type": "payment_intent", "payment_intent": intent } });
-    intent.is_string().then_some(payment).into_iter().collect()
+/// The payments of an invoice: one, unless it cost nothing.
+pub(super) fn payments(invoice: &Value) -> Option<Value> {
+    let intent = invoice["_payment_intent"].as_str()?;
+    let paid = text(invoice, "status") == "paid";
+    let status = if paid { "paid" } else { "open" };
+    let id = text(invoice, "id").replace("in_", "inpay_");
+    Some(
+        json!({ "id": id, "object": "invoice_payment", "amount_paid": invoice["amount_paid"],
+        "amount_requested": invoice["amount_due"], "created": invoice["created"], "currency": "eur",
+        "invoice": invoice["id"], "is_default": true, "livemode": invoice["livemode"], "status": status,
+        "payment": { "type": "payment_intent", "payment_intent": intent },
+        "status_transitions": { "canceled_at": null, "paid_at": invoice["status_transitions"]["paid_at"] } }),
+    )
 }
 
 /// Metadata after `changes`: an empty text takes a key away, null takes all.

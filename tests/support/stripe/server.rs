@@ -52,7 +52,7 @@ impl Account {
         });
         let answer = self.meet(&request, call, fault).await?;
         self.change(|state| state.calls[call].status = Some(answer.status));
-        Some(self.respond(answer, &request, call))
+        Some(respond(&answer, &request, call))
     }
 
     /// What comes of a call under `fault`.
@@ -118,30 +118,30 @@ impl Account {
             permit.forget();
         }
     }
+}
 
-    fn respond(&self, answer: Answer, request: &Request, call: usize) -> Response<Full<Bytes>> {
-        let text = match answer.body.as_str() {
-            Some(garbage) => garbage.to_owned(),
-            None => answer.body.to_string(),
-        };
-        let mut response = Response::new(Full::from(text));
-        *response.status_mut() = StatusCode::from_u16(answer.status).expect("a status");
-        let headers = response.headers_mut();
-        put(headers, "content-type", "application/json");
-        put(headers, "request-id", &format!("req_{call:014}"));
-        put(
-            headers,
-            "stripe-version",
-            request.version.as_deref().unwrap_or("2026-05-27.dahlia"),
-        );
-        if let Some(key) = &request.idempotency_key {
-            put(headers, "idempotency-key", key);
-        }
-        for (name, value) in &answer.headers {
-            put(headers, name, value);
-        }
-        response
+fn respond(answer: &Answer, request: &Request, call: usize) -> Response<Full<Bytes>> {
+    let text = match answer.body.as_str() {
+        Some(garbage) => garbage.to_owned(),
+        None => answer.body.to_string(),
+    };
+    let mut response = Response::new(Full::from(text));
+    *response.status_mut() = StatusCode::from_u16(answer.status).expect("a status");
+    let headers = response.headers_mut();
+    put(headers, "content-type", "application/json");
+    put(headers, "request-id", &format!("req_{call:014}"));
+    put(
+        headers,
+        "stripe-version",
+        request.version.as_deref().unwrap_or("2026-05-27.dahlia"),
+    );
+    if let Some(key) = &request.idempotency_key {
+        put(headers, "idempotency-key", key);
     }
+    for (name, value) in &answer.headers {
+        put(headers, name, value);
+    }
+    response
 }
 
 fn read(head: &http::request::Parts, body: &str) -> Request {

@@ -23,6 +23,8 @@ pub(super) struct Settings {
     pub(super) older_answers: bool,
     /// Events are rendered in the shapes of 2024.
     pub(super) older_events: bool,
+    /// Things happen, and no event tells of them.
+    pub(super) makes_no_events: bool,
     /// The customer portal was set up.
     pub(super) portal: bool,
     /// Lists may be asked for a customer that is deleted.
@@ -55,6 +57,7 @@ impl State {
             live: false,
             older_answers: false,
             older_events: false,
+            makes_no_events: false,
             portal: true,
             lists_deleted: false,
             keys: [super::KEY.to_owned()].into(),
@@ -73,6 +76,7 @@ impl State {
             kept: HashMap::new(),
             faults: Faults::default(),
         };
+        state.open_the_account();
         state.stock_the_shop();
         state
     }
@@ -89,6 +93,9 @@ impl State {
     }
 
     pub(super) fn emit_with(&mut self, kind: &str, object: Value, previous: Value) {
+        if self.settings.makes_no_events {
+            return;
+        }
         let id = self.objects.fresh("evt");
         let event = Event::new(id, kind, self.now(), object, self.settings.live);
         self.outbox.push(event.previously(previous));
@@ -107,11 +114,12 @@ impl State {
         let before = self.objects.of(id).clone();
         self.set(id, changes);
         let after = self.objects.of(id).clone();
-        let changed = fields(before.clone())
-            .into_iter()
-            .filter(|(field, value)| after[field] != *value);
-        let previous: Map<String, Value> = changed.collect();
-        self.emit_with(kind, after, previous.into());
+        let mut previous = fields(before);
+        previous.retain(|field, value| after[field.as_str()] != *value);
+        // A call that changes nothing makes no event; else who answers each event with the same call would never end.
+        if !(previous.is_empty() && kind.ends_with(".updated")) {
+            self.emit_with(kind, after, previous.into());
+        }
     }
 }
 

@@ -239,6 +239,13 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
         "invoice",
         &[PAGED, CREATED, BY_CUSTOMER, others::INVOICES],
     ),
+    call(
+        "GET",
+        "invoice_payments",
+        "invoice",
+        &[PAGED, CREATED, others::PAYMENTS],
+        others::payments,
+    ),
     read("invoices/{id}", "invoice", "invoice"),
     call(
         "GET",

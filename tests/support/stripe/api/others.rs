@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::super::event::Event;
+use super::super::make::{ACCOUNT, CONFIGURATION};
 use super::super::objects::text;
 use super::super::params::{Field, Shape};
 use super::super::refusal::Refusal;
-use super::super::render::merged;
+use super::super::render::{self, merged};
 use super::super::state::State;
 use super::{lists, page};
 
@@ -25,6 +26,14 @@ pub(super) const INVOICES: &[Field] = &[
         Shape::Words(&["draft", "open", "paid", "uncollectible", "void"]),
     ),
     ("subscription", Shape::Text),
+];
+pub(super) const PAYMENTS: &[Field] = &[
+    ("invoice", Shape::Text),
+    (
+        "payment",
+        Shape::Of(&[("payment_intent", Shape::Text), ("type", Shape::Text)]),
+    ),
+    ("status", Shape::Words(&["canceled", "open", "paid"])),
 ];
 pub(super) const EVENTS: &[Field] = &[
     ("delivery_success", Shape::Flag),
@@ -65,11 +74,25 @@ pub(super) fn open_portal(state: &mut State, _: &str, params: &Value) -> Result<
         return Err(Refusal::invalid(message));
     }
     let id = state.objects.fresh("bps");
-    let session = json!({ "id": id, "object": "billing_portal.session", "configuration": "bpc_standin",
+    let session = json!({ "id": id, "object": "billing_portal.session", "configuration": CONFIGURATION,
         "created": state.now(), "customer": customer, "flow": null, "livemode": state.settings.live, "locale": null,
         "on_behalf_of": null, "return_url": params["return_url"], "url": format!("{}/portal/{id}", state.url) });
     state.objects.add(session.clone());
     Ok(session)
+}
+
+pub(super) fn payments(state: &mut State, _: &str, params: &Value) -> Result<Value, Refusal> {
+    let wanted = |payment: &Value| {
+        let is = |given: &Value, own: &Value| given.is_null() || given == own;
+        is(&params["invoice"], &payment["invoice"])
+            && is(&params["status"], &payment["status"])
+            && is(
+                &params["payment"]["payment_intent"],
+                &payment["payment"]["payment_intent"],
+            )
+    };
+    let all = state.objects.newest("invoice").filter_map(render::payments);
+    Ok(page(all.filter(wanted).collect(), params)?.show("/v1/invoice_payments"))
 }
 
 pub(super) fn events(state: &mut State, _: &str, params: &Value) -> Result<Value, Refusal> {
@@ -122,12 +145,8 @@ impl State {
     }
 }
 
-pub(super) fn account(_: &mut State, _: &str, _: &Value) -> Result<Value, Refusal> {
-    Ok(
-        json!({ "id": "acct_standin", "object": "account", "charges_enabled": true, "country": "DE",
-        "default_currency": "eur", "details_submitted": true, "email": "owner@example.test",
-        "payouts_enabled": true, "type": "standard" }),
-    )
+pub(super) fn account(state: &mut State, _: &str, _: &Value) -> Result<Value, Refusal> {
+    state.existing("account", ACCOUNT).cloned()
 }
 
 pub(super) fn new_endpoint(state: &mut State, _: &str, params: &Value) -> Result<Value, Refusal> {

@@ -123,14 +123,11 @@ impl State {
     /// The money of a delayed method arrives.
     pub(in super::super) fn async_succeed(&mut self, session: &str) {
         self.assert_waits(session);
-        match self.linked(session, "payment_intent") {
-            Some(intent) => {
-                self.collect(&intent);
-            }
-            None => {
-                let invoice = self.linked(session, "invoice").expect("an invoice");
-                self.pay_invoice(&invoice);
-            }
+        if let Some(intent) = self.linked(session, "payment_intent") {
+            self.collect(&intent);
+        } else {
+            let invoice = self.linked(session, "invoice").expect("an invoice");
+            self.pay_invoice(&invoice);
         }
         self.set(session, json!({ "payment_status": "paid" }));
         self.emit("checkout.session.async_payment_succeeded", session);
@@ -139,16 +136,13 @@ impl State {
     /// The money of a delayed method does not arrive.
     pub(in super::super) fn async_fail(&mut self, session: &str) {
         self.assert_waits(session);
-        match self.linked(session, "payment_intent") {
-            Some(intent) => self.decline(&intent),
-            None => {
-                let invoice = self.linked(session, "invoice").expect("an invoice");
-                let subscription = self
-                    .linked(session, "subscription")
-                    .expect("a subscription");
-                self.fail_invoice(&invoice);
-                self.set_status(&subscription, "past_due");
-            }
+        if let Some(intent) = self.linked(session, "payment_intent") {
+            self.decline(&intent);
+        } else {
+            let linked = |field| self.linked(session, field).expect("one of a subscription");
+            let (invoice, subscription) = (linked("invoice"), linked("subscription"));
+            self.fail_invoice(&invoice);
+            self.set_status(&subscription, "past_due");
         }
         self.emit("checkout.session.async_payment_failed", session);
     }

@@ -52,9 +52,11 @@ impl State {
         let of = self.objects.of(&charge).clone();
         let id = self.objects.fresh("dp");
         let inquiry = status.starts_with("warning_");
+        let evidence = json!({ "due_by": null, "enhanced_eligibility": {}, "has_evidence": false, "past_due": false,
+            "submission_count": 0 });
         let dispute = json!({ "id": id, "object": "dispute", "amount": of["amount"], "balance_transactions": [],
             "charge": charge, "created": self.now(), "currency": "eur", "enhanced_eligibility_types": [],
-            "evidence": {}, "evidence_details": { "has_evidence": false }, "is_charge_refundable": inquiry,
+            "evidence": { "enhanced_evidence": {} }, "evidence_details": evidence, "is_charge_refundable": inquiry,
             "livemode": self.settings.live, "metadata": {}, "payment_intent": of["payment_intent"],
             "reason": "fraudulent", "status": status });
         self.objects.add(dispute);
@@ -76,7 +78,7 @@ impl State {
                 self.emit("charge.dispute.funds_reinstated", dispute);
             }
             "lost" | "warning_closed" | "prevented" => {
-                self.update("charge.dispute.closed", dispute, changes)
+                self.update("charge.dispute.closed", dispute, changes);
             }
             _ => {
                 self.update("charge.dispute.updated", dispute, changes);

@@ -25,10 +25,8 @@ impl State {
     /// Ends `subscription` now.
     pub(in super::super) fn cancel(&mut self, subscription: &str) {
         let now = self.now();
-        let since = match &self.objects.of(subscription)["canceled_at"] {
-            Value::Null => now.into(),
-            set => set.clone(),
-        };
+        let since = self.objects.of(subscription)["canceled_at"].as_i64();
+        let since = since.unwrap_or(now);
         self.set(
             subscription,
             json!({ "status": "canceled", "canceled_at": since, "ended_at": now }),
@@ -44,12 +42,13 @@ impl State {
 
     /// What `cancel_at_period_end` changes.
     pub(in super::super) fn ending(&self, subscription: &str, ends: bool) -> Value {
-        if ends {
-            let end = self.period_end(subscription);
-            json!({ "cancel_at_period_end": true, "cancel_at": end, "canceled_at": self.now() })
-        } else {
-            json!({ "cancel_at_period_end": false, "cancel_at": null, "canceled_at": null })
+        if !ends {
+            return json!({ "cancel_at_period_end": false, "cancel_at": null, "canceled_at": null });
         }
+        let of = self.objects.of(subscription);
+        let since = of["canceled_at"].as_i64().unwrap_or_else(|| self.now());
+        let end = self.period_end(subscription);
+        json!({ "cancel_at_period_end": true, "cancel_at": end, "canceled_at": since })
     }
 
     /// As the portal does with flexible billing: `cancel_at` alone.

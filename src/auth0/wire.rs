@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode};
 use reqwest::RequestBuilder;
 
 use super::error::{Error, Kind};
@@ -70,7 +70,7 @@ impl Http {
     }
 
     /// Begins a request.
-    pub(super) fn request(&self, method: ::http::Method, url: &str) -> RequestBuilder {
+    pub(super) fn request(&self, method: http::Method, url: &str) -> RequestBuilder {
         self.client.request(method, url)
     }
 
