@@ -119,10 +119,6 @@ impl App {
         let admin_stop = Stop::new();
         // To the end of the drain: a request in flight may still name a key that has to be fetched.
         let keys = start_keys(&config, &metrics, &background, &admin_stop)?;
-        let verifier = keys.as_ref().zip(config.auth.clone()).map(|(keys, auth)| {
-            let keys = Arc::clone(keys);
-            Verifier::new(auth, keys, Arc::clone(&clock), Arc::clone(&metrics))
-        });
         let around = billing::Surroundings {
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
@@ -130,18 +126,7 @@ impl App {
             end: &admin_stop,
             stop: &stop,
         };
-        let (sold, billing) = match &config.billing {
-            Some(config) => Some(billing::start(config, &around).await?).unzip(),
-            None => (None, None),
-        };
-        let shared = Arc::new(gate::Shared::new(
-            config.gate.clone(),
-            verifier,
-            Arc::clone(&clock),
-            Arc::clone(&metrics),
-            outlets.tracer,
-            sold,
-        ));
+        let (shared, billing) = start_gate(&config, keys.as_ref(), outlets.tracer, &around).await?;
         let certificates = Certificates::none();
         if let Some(files) = &config.server.tls {
             certificates.load(files)?;
@@ -258,6 +243,33 @@ fn start_keys(
     let keys = Arc::new(Keys::new(auth.jwks.clone(), Arc::clone(metrics))?);
     background.spawn(Arc::clone(&keys).run(stop.token()));
     Ok(Some(keys))
+}
+
+/// Prepares what all workers share, the payment half included.
+async fn start_gate(
+    config: &Config,
+    keys: Option<&Arc<Keys>>,
+    tracer: Option<Arc<Tracer>>,
+    around: &billing::Surroundings<'_>,
+) -> Result<(Arc<gate::Shared>, Option<billing::Running>), StartupError> {
+    let (clock, metrics) = (&around.clock, &around.metrics);
+    let verifier = keys.zip(config.auth.clone()).map(|(keys, auth)| {
+        let keys = Arc::clone(keys);
+        Verifier::new(auth, keys, Arc::clone(clock), Arc::clone(metrics))
+    });
+    let (sold, billing) = match &config.billing {
+        Some(config) => Some(billing::start(config, around).await?).unzip(),
+        None => (None, None),
+    };
+    let shared = gate::Shared::new(
+        config.gate.clone(),
+        verifier,
+        Arc::clone(clock),
+        Arc::clone(metrics),
+        tracer,
+        sold,
+    );
+    Ok((Arc::new(shared), billing))
 }
 
 fn start_admin(

@@ -41,6 +41,10 @@ use portal::Origin;
 use premium::RoleReadings;
 use verify::Verifications;
 
+/// The longest that anything here takes: browsers, and what stands between, give up soon after. Each step has a shorter
+/// deadline of its own; what Stripe was asked for meanwhile is asked for under the same name again.
+const LONGEST: Duration = Duration::from_secs(30);
+
 /// An endpoint of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
@@ -232,7 +236,9 @@ impl Endpoints {
                     body,
                 };
                 // Boxed: the gate keeps room for this in every request's future, endpoint or not.
-                Box::pin(self.answer(endpoint, request)).await
+                let answer = Box::pin(self.answer(endpoint, request));
+                let answer = tokio::time::timeout(LONGEST, answer).await;
+                answer.unwrap_or(Err(Failure::Slow))
             }
             Err(failure) => Err(failure),
         };
@@ -286,8 +292,8 @@ impl Endpoints {
                 billing.ledger_error(if is_webhook { "webhook" } else { "endpoint" });
                 tracing::error!(endpoint.name = name, error = %error, "the ledger did not do what an endpoint needs");
             }
-            Failure::TooLong => {
-                tracing::warn!(endpoint.name = name, "the list of users took too long");
+            Failure::TooLong | Failure::Slow => {
+                tracing::warn!(endpoint.name = name, "an endpoint could not answer in time");
             }
             Failure::Portal => {
                 tracing::warn!(

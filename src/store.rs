@@ -119,6 +119,16 @@ pub trait Store: Send + Sync + 'static {
         now: UnixMillis,
     ) -> Result<Entitlement, StoreError>;
 
+    /// Writes all roles that the user of `job` holds, as Auth0 was read before anything is done to them. With `changed`,
+    /// the change begins now and is not confirmed. Gives the row as it is now. Only while the job's lease holds.
+    async fn roles_read(
+        &self,
+        job: &Job,
+        roles: &[String],
+        changed: bool,
+        now: UnixMillis,
+    ) -> Result<Entitlement, StoreError>;
+
     /// Writes that Auth0 was read, and has what it should: `roles` are all roles of the user now, `metadata` what
     /// `app_metadata` was set to. A change that is not confirmed is confirmed now. Gives the row as it is now. Only
     /// while the job's lease holds.

@@ -1,10 +1,14 @@
 //! How the story is printed.
 
 use std::io::{IsTerminal as _, Stdout, Write as _, stdout};
+use std::time::Duration;
 
 use crate::support::raw::Reply;
 
-/// Standard output, and whether every answer was the expected one.
+/// Widest request that is shown whole.
+const REQUEST: usize = 38;
+
+/// Standard output, and whether everything was as expected.
 pub(crate) struct Page {
     out: Stdout,
     colour: bool,
@@ -23,7 +27,7 @@ impl Page {
         }
     }
 
-    /// Whether no answer was another than the expected one.
+    /// Whether nothing was other than expected.
     pub(crate) fn all_right(&self) -> bool {
         self.wrong == 0
     }
@@ -41,32 +45,77 @@ impl Page {
         self.line(&format!("\n{title}"));
     }
 
-    /// What was sent.
-    pub(crate) fn sent(&mut self, request: &str, with: &str) {
-        self.line(&format!("   sent   {request:<28} {with}"));
+    /// What was sent, with what, what came back, and whether that is right.
+    pub(crate) fn step(&mut self, request: &str, with: &str, reply: &Reply, expected: u16) {
+        self.step_after(request, with, reply, expected, None);
     }
 
-    /// What came back, and whether it is right.
-    pub(crate) fn got(&mut self, reply: &Reply, expected: u16) {
-        let right = reply.status == expected;
-        self.wrong += u32::from(!right);
-        let (mark, colour) = if right { ("ok", "32") } else { ("WRONG", "31") };
+    /// The same, for an answer that was waited for.
+    pub(crate) fn step_after(
+        &mut self,
+        request: &str,
+        with: &str,
+        reply: &Reply,
+        expected: u16,
+        waited: Option<Duration>,
+    ) {
+        let is_right = reply.status == expected;
+        let mark = self.mark(is_right);
         let status = http::StatusCode::from_u16(reply.status).ok();
         let reason = status
             .and_then(|status| status.canonical_reason())
             .unwrap_or_default();
-        let mark = self.paint(colour, mark);
-        self.line(&format!("   got    {} {reason:<24} {mark}", reply.status));
-        if !right {
-            self.line(&format!("          expected {expected}: {}", reply.text()));
+        let request = shortened(request, REQUEST);
+        let waited = waited.map_or(String::new(), |waited| {
+            self.paint("2", &format!("  after {} ms", waited.as_millis()))
+        });
+        self.line(&format!(
+            "   {request:<REQUEST$} {with:<30} {:>3} {reason:<12} {mark}{waited}",
+            reply.status
+        ));
+        if !is_right {
+            self.line(&format!("       expected {expected}: {}", reply.text()));
         }
     }
 
     /// A detail of the answer.
     pub(crate) fn detail(&mut self, name: &str, value: &str) {
         if !value.is_empty() {
-            let name = self.paint("2", &format!("{name:<20}"));
-            self.line(&format!("          {name} {value}"));
+            let name = self.paint("2", &format!("{name:<26}"));
+            self.line(&format!("       {name} {value}"));
+        }
+    }
+
+    /// Something that must be `expected`.
+    pub(crate) fn told(&mut self, name: &str, value: &str, expected: &str) {
+        let is_right = value == expected;
+        self.checked(name, value, is_right);
+        if !is_right {
+            self.line(&format!("       expected {expected}"));
+        }
+    }
+
+    /// Something that must be so.
+    pub(crate) fn checked(&mut self, name: &str, value: &str, is_right: bool) {
+        let mark = self.mark(is_right);
+        let name = self.paint("2", &format!("{name:<26}"));
+        self.line(&format!("       {name} {value:<55} {mark}"));
+    }
+
+    /// The end of a part; an error is why it could not go on.
+    pub(crate) fn end_part(&mut self, told: anyhow::Result<()>) {
+        if let Err(error) = told {
+            let mark = self.mark(false);
+            self.line(&format!("   {mark}: {error:#}"));
+        }
+    }
+
+    fn mark(&mut self, is_right: bool) -> String {
+        self.wrong += u32::from(!is_right);
+        if is_right {
+            self.paint("32", "ok")
+        } else {
+            self.paint("31", "WRONG")
         }
     }
 
@@ -77,4 +126,16 @@ impl Page {
             text.to_owned()
         }
     }
+}
+
+/// Leaves out the middle of a long text: ids differ at their end.
+fn shortened(text: &str, most: usize) -> String {
+    const END: usize = 6;
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let begin: String = text.chars().take(most - END - 1).collect();
+    let end: String = text.chars().skip(count - END).collect();
+    format!("{begin}…{end}")
 }

@@ -158,10 +158,6 @@ mod tests {
             ("server", "server: { drain_timeout: 7s }"),
             ("server", "server: { workers: 7 }"),
             ("admin", "admin: { listen: 127.0.0.1:2 }"),
-            (
-                "stripe, store or sync",
-                differs(&billing(old), &billing(new)),
-            ),
             ("log or telemetry", "log: { level: debug }"),
         ] {
             let told = sections_that_need_a_restart(&config(""), &config(text));

@@ -119,7 +119,12 @@ impl Api {
                     renewed = true;
                     self.tokens.refused(&token);
                 }
-                Err((error, _)) => return Err(error),
+                Err((error, _)) => {
+                    if matches!(error.kind, Kind::Scope(_)) {
+                        self.tokens.lacks_a_scope(&token);
+                    }
+                    return Err(error);
+                }
             }
         }
     }

@@ -20,6 +20,8 @@ use crate::types::Secret;
 const CALL: &str = "POST /oauth/token";
 /// A new token is bought so long before the old one ends: longer than any call, and than clocks differ.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
+/// A token that lacks a scope is kept for so long: each costs the tenant one of a monthly quota.
+const SCOPE_PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// Auth0's default, taken where the answer does not say.
 const DEFAULT_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Auth0 allows thirty days.
@@ -48,6 +50,7 @@ pub(super) struct Tokens {
 pub(super) struct Token {
     number: u64,
     value: Secret,
+    bought_at: Duration,
     /// From then on a new one is wanted.
     renew_at: Duration,
     expires_at: Duration,
@@ -116,6 +119,13 @@ impl Tokens {
         self.want_next(token);
     }
 
+    /// A token that lacks a scope: scopes are granted to the next one, so it is bought soon, and not at every call.
+    pub(super) fn lacks_a_scope(&self, token: &Token) {
+        if token.bought_at + SCOPE_PATIENCE <= self.clock.since_epoch() {
+            self.want_next(token);
+        }
+    }
+
     fn want_next(&self, token: &Token) {
         let next = token.number + 1;
         let _ =
@@ -151,6 +161,7 @@ impl Tokens {
         let token = Arc::new(Token {
             number,
             value,
+            bought_at: now,
             renew_at: now + useful(life),
             expires_at: now + life,
         });

@@ -96,7 +96,7 @@ pub(super) fn run(path: &Path, action: &Action, out: &mut dyn Write) -> anyhow::
     match done {
         Ok(status) => Ok(status),
         Err(error) => {
-            writeln!(out, "{error:#}")?;
+            writeln!(out, "{error}")?;
             Ok(1)
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::config::{self, Config};
 use crate::store::{Sqlite, Store};
@@ -14,8 +14,7 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     };
     match &billing.store {
         config::Store::Sqlite(url) => {
-            let store = Sqlite::open_existing(url.expose()).await;
-            Ok(Arc::new(store.context("store.url")?))
+            Ok(Arc::new(Sqlite::open_existing(url.expose()).await?))
         }
         config::Store::Postgres(_) => {
             bail!("this version keeps the ledger in SQLite alone: write `sqlite://FILE`")

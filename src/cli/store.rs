@@ -33,7 +33,7 @@ pub(super) fn run(path: &Path, action: &Action, out: &mut dyn Write) -> anyhow::
             Ok(0)
         }
         Err(error) => {
-            writeln!(out, "no backup was made: {error:#}")?;
+            writeln!(out, "no backup was made: {error}")?;
             Ok(1)
         }
     }

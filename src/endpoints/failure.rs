@@ -15,7 +15,7 @@ use fixed::{
     BODY_TIMEOUT, CHECKOUT_RACE, CONTENT_ENCODING, CONTENT_TYPE, CURSOR, Fixed,
     IDEMPOTENCY_CONFLICT, IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_USED, LEDGER, NO_CUSTOMER, NO_SIGNATURE,
     NO_SUBSCRIPTION, NOT_JSON, PAYMENTS_AWAY, PAYMENTS_BUSY, PAYMENTS_REFUSED, PORTAL, RETURN_URL,
-    SUBSCRIPTION_ENDED, TOO_LARGE, TOO_LONG, TOO_MANY_QUESTIONS, USERS_AWAY, USERS_REFUSED,
+    SLOW, SUBSCRIPTION_ENDED, TOO_LARGE, TOO_LONG, TOO_MANY_QUESTIONS, USERS_AWAY, USERS_REFUSED,
 };
 
 /// Seconds after which it is worth asking again when nobody says.
@@ -81,6 +81,8 @@ pub(super) enum Failure {
     Auth0(auth0::Error),
     /// The ledger cannot be used.
     Ledger(StoreError),
+    /// All of it together took too long.
+    Slow,
 }
 
 impl Failure {
@@ -113,6 +115,7 @@ impl Failure {
             Self::Stripe(error) => payment(&error),
             Self::Auth0(error) => directory(&error),
             Self::Ledger(_) => later(LEDGER, None),
+            Self::Slow => later(SLOW, None),
         }
     }
 
@@ -120,7 +123,7 @@ impl Failure {
     pub(super) fn webhook_result(&self) -> &'static str {
         match self {
             Self::Signature(SignatureError::Mismatch | SignatureError::Outside) => "unverified",
-            Self::Ledger(_) => "unavailable",
+            Self::Ledger(_) | Self::Slow => "unavailable",
             Self::Body(_)
             | Self::TooLarge
             | Self::BodyTimeout

@@ -84,10 +84,13 @@ fn concern(envelope: &Envelope) -> Concern {
         .clone()
         .or_else(|| envelope.object_id.clone().filter(|_| is_customer));
     let user = user(&envelope.owner, is_customer);
+    let is_session = envelope.object.as_deref() == Some("checkout.session");
+    let is_guests = is_session && user.is_some() && customer.is_none();
     // A lookup is needed only where nobody is named.
     let is_nameless = customer.is_none() && user.is_none();
     Concern {
         object: is_nameless.then(|| looked_up(envelope)).flatten(),
+        session: envelope.object_id.clone().filter(|_| is_guests),
         customer_deleted: is_customer && envelope.event_type == "customer.deleted",
         customer,
         user,
@@ -130,10 +133,6 @@ mod tests {
             Intent::Sync(concern) => concern,
             Intent::Ignore(reason) => unreachable!("{event_type} is ignored: {reason}"),
         }
-    }
-
-    fn text(text: &str) -> Option<String> {
-        Some(text.to_owned())
     }
 
     #[test]
@@ -185,7 +184,10 @@ mod tests {
             let found = concern_of("checkout.session.completed", &session(metadata, reference));
             let expected = expected.map(|(user, kind)| (user.to_owned(), kind));
             assert_eq!(found.user, expected);
-            assert_eq!((found.customer, found.object), (text("cus_1"), None));
+            assert_eq!(
+                (found.customer, found.object),
+                (Some("cus_1".to_owned()), None)
+            );
         }
         let customer = json!({ "id": "cus_1", "object": "customer", "metadata": mine });
         let found = concern_of("customer.updated", &customer);
@@ -234,6 +236,21 @@ mod tests {
     }
 
     #[test]
+    fn the_checkout_of_a_guest_is_remembered_with_its_user() {
+        for (customer, reference, expected) in [
+            (Value::Null, json!("auth0|1"), Some("cs_1".to_owned())),
+            (json!("cus_1"), json!("auth0|1"), None),
+            (Value::Null, Value::Null, None),
+        ] {
+            let session = json!({
+                "id": "cs_1", "object": "checkout.session", "customer": customer, "client_reference_id": reference,
+            });
+            let found = concern_of("checkout.session.completed", &session);
+            assert_eq!(found.session, expected);
+        }
+    }
+
+    #[test]
     fn a_customer_that_is_named_needs_no_lookup() {
         for customer in [
             json!("cus_1"),
@@ -241,7 +258,10 @@ mod tests {
         ] {
             let charge = json!({ "id": "ch_1", "object": "charge", "customer": customer });
             let found = concern_of("charge.refunded", &charge);
-            assert_eq!((found.customer, found.object), (text("cus_1"), None));
+            assert_eq!(
+                (found.customer, found.object),
+                (Some("cus_1".to_owned()), None)
+            );
         }
     }
 
@@ -251,7 +271,7 @@ mod tests {
         let found = concern_of("customer.deleted", &customer);
         assert_eq!(
             (found.customer, found.customer_deleted),
-            (text("cus_1"), true)
+            (Some("cus_1".to_owned()), true)
         );
         let subscription = json!({ "id": "sub_1", "object": "subscription", "customer": "cus_1" });
         assert!(!concern_of("customer.subscription.deleted", &subscription).customer_deleted);
@@ -284,7 +304,7 @@ mod tests {
         };
         assert_eq!(
             (found.customer, found.customer_deleted),
-            (text("cus_1"), true)
+            (Some("cus_1".to_owned()), true)
         );
     }
 

@@ -108,8 +108,26 @@ pub(super) fn is_missing_customer(error: &stripe::Error) -> bool {
     matches!(&error.kind, stripe::Kind::Missing { param: Some(param) } if param == "customer")
 }
 
+/// Stripe has no code for it. What is wrong with the customer or the way back has a code, or names its parameter, and
+/// nothing else is sent.
 fn is_unconfigured(error: &stripe::Error) -> bool {
-    matches!(error.kind, stripe::Kind::Invalid { portal: true, .. })
+    match &error.kind {
+        stripe::Kind::Invalid { portal: true, .. } => true,
+        stripe::Kind::Invalid {
+            status,
+            code,
+            param,
+            portal: false,
+        } => *status == 400 && code.is_none() && param.is_none(),
+        stripe::Kind::Unreachable
+        | stripe::Kind::Api(_)
+        | stripe::Kind::RateLimited
+        | stripe::Kind::Auth { .. }
+        | stripe::Kind::Card { .. }
+        | stripe::Kind::Idempotency
+        | stripe::Kind::Missing { .. }
+        | stripe::Kind::Unreadable => false,
+    }
 }
 
 #[cfg(test)]

@@ -28,8 +28,10 @@ const STRANGE_BURST: u32 = 10;
 const STRANGE_PERIOD: Duration = Duration::from_secs(6);
 /// How long a checkout is remembered not to be a user's.
 const NOT_OWN: Duration = Duration::from_secs(60);
-/// Answers remembered, of each kind.
-const MAX_ANSWERS: u64 = 10_000;
+/// Checkouts remembered for that time, up to some 30 KB each.
+const MAX_ANSWERS: u64 = 1_000;
+/// Checkouts remembered not to be a user's, some 500 bytes each.
+const MAX_NOT_OWN: u64 = 10_000;
 /// How long Stripe may take.
 const DEADLINE: Duration = Duration::from_secs(8);
 /// How long the entitlement is waited for.
@@ -68,7 +70,7 @@ impl Verifications {
                 .time_to_live(FRESH)
                 .build(),
             not_own: Cache::builder()
-                .max_capacity(MAX_ANSWERS)
+                .max_capacity(MAX_NOT_OWN)
                 .time_to_live(NOT_OWN)
                 .build(),
             own: Allowance::new(OWN_BURST, FRESH),

@@ -11,11 +11,21 @@ impl Entitlement {
             Some(since) if same_plan => Some(since),
             Some(_) | None => Some(now),
         };
+        self.derived = derived.clone();
+        self.begin(changed, now);
+    }
+
+    /// Takes what was read from Auth0 before anything is done to it. With `changed`, the change begins now.
+    pub(super) fn read_roles(&mut self, roles: &[String], changed: bool, now: UnixMillis) {
+        self.roles = Some(roles.to_vec());
+        self.begin(changed, now);
+    }
+
+    fn begin(&mut self, changed: bool, now: UnixMillis) {
         if changed {
             self.changed_at = Some(now);
             self.confirmed_at = None;
         }
-        self.derived = derived.clone();
     }
 
     /// Takes what was read from Auth0, which has what it should. What was confirmed stays so since then.

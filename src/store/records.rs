@@ -43,6 +43,8 @@ pub struct Concern {
     pub user: Option<(String, LinkKind)>,
     /// The object itself, for events that name neither: `("dispute", "dp_…")`.
     pub object: Option<(String, String)>,
+    /// A Checkout Session of the user's without a customer: nothing but the ledger will lead to it again.
+    pub session: Option<String>,
     /// The customer does not exist any more (`customer.deleted`).
     pub customer_deleted: bool,
 }

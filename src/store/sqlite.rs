@@ -214,6 +214,20 @@ impl Store for Sqlite {
         Ok(row)
     }
 
+    async fn roles_read(
+        &self,
+        job: &Job,
+        roles: &[String],
+        changed: bool,
+        now: UnixMillis,
+    ) -> Result<Entitlement, StoreError> {
+        let mut tx = self.begin().await?;
+        let row = entitlements::roles_read(&mut tx, job, roles, changed, now).await?;
+        tx.commit().await?;
+        self.signals.changed();
+        Ok(row)
+    }
+
     async fn confirmed(
         &self,
         job: &Job,

@@ -139,7 +139,7 @@ impl Client {
         id: &str,
         key: &IdempotencyKey,
     ) -> Result<Subscription, Error> {
-        let params = Params::none().with(&["cancel_at_period_end"], true);
+        let params = Params::none().with(&["cancel_at_period_end"], "true");
         let call = Call::post(SUBSCRIPTION, params, key).about(id)?;
         let changed = self.sender.send(&call).await?;
         self.whole(&changed).await
@@ -295,7 +295,7 @@ fn checkout_params(checkout: &NewCheckout) -> Params {
         .with(&["mode"], mode)
         .with(&["customer"], &checkout.customer)
         .with(&["line_items", "0", "price"], &checkout.price)
-        .with(&["line_items", "0", "quantity"], 1)
+        .with(&["line_items", "0", "quantity"], "1")
         .with(&["success_url"], &checkout.success_url)
         .with(&["cancel_url"], &checkout.cancel_url)
         .with(&["metadata", USER], &checkout.user)

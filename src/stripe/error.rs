@@ -85,9 +85,9 @@ impl Error {
             | Kind::Api(_)
             | Kind::RateLimited
             | Kind::Idempotency
-            | Kind::Unreadable => true,
+            | Kind::Unreadable
             // A key is mended or given a right without a restart on our side: keep trying.
-            Kind::Auth { .. } => true,
+            | Kind::Auth { .. } => true,
             Kind::Card { .. } | Kind::Missing { .. } | Kind::Invalid { .. } => false,
         }
     }

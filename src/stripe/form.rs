@@ -14,7 +14,7 @@ impl Params {
     }
 
     /// Adds `path[0][path[1]]…` with this value; an empty word is a list's next place.
-    pub(super) fn with(mut self, path: &[&str], value: impl ToString) -> Self {
+    pub(super) fn with(mut self, path: &[&str], value: &str) -> Self {
         let mut words = path.iter();
         let mut name = words.next().copied().unwrap_or_default().to_owned();
         for word in words {
@@ -22,7 +22,7 @@ impl Params {
             name.push_str(word);
             name.push(']');
         }
-        self.0.push((name, value.to_string()));
+        self.0.push((name, value.to_owned()));
         self
     }
 
@@ -90,9 +90,9 @@ mod tests {
     fn nested_parameters_are_written_with_brackets() {
         let params = Params::none()
             .with(&["line_items", "0", "price"], "price_1")
-            .with(&["line_items", "0", "quantity"], 1)
+            .with(&["line_items", "0", "quantity"], "1")
             .with(&["metadata", "auth0_user_id"], "auth0|1")
-            .with(&["cancel_at_period_end"], true)
+            .with(&["cancel_at_period_end"], "true")
             .expand("data.line_items");
         assert_eq!(
             decode(&params.encode()),

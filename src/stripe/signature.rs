@@ -83,7 +83,8 @@ fn sign(secret: &Secret, time: &str, body: &[u8]) -> String {
     hex(context.sign().as_ref())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lowercase hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes
         .iter()

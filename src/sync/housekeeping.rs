@@ -7,6 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Sync;
+use super::outage::Outage;
 use crate::store::{StoreError, Totals, UnixMillis};
 
 /// How old a gauge may be, and how late a recheck.
@@ -21,11 +22,13 @@ pub(super) async fn keep_house(sync: Arc<Sync>, stop: CancellationToken) {
     let mut rounds = interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut pruned: Option<Instant> = None;
+    // Its own: on a full disk this may go well while the workers fail.
+    let outage = Outage::new("sync");
     while stop.run_until_cancelled(rounds.tick()).await.is_some() {
         let is_due = pruned.is_none_or(|at| at.elapsed() >= PRUNE);
         match sync.round(is_due).await {
-            Ok(()) => sync.outage.is_over(),
-            Err(error) => sync.outage.goes_on(&error, &sync.parts.metrics),
+            Ok(()) => outage.is_over(),
+            Err(error) => outage.goes_on(&error, &sync.parts.metrics),
         }
         if is_due {
             pruned = Some(Instant::now());

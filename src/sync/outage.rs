@@ -34,3 +34,22 @@ impl Outage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_is_counted() {
+        let metrics = Metrics::new().unwrap();
+        let outage = Outage::new("overlay");
+        for _ in 0..3 {
+            outage.goes_on(&StoreError::LeaseLost, &metrics);
+        }
+        assert!(outage.is_on.load(Ordering::Relaxed));
+        outage.is_over();
+        assert!(!outage.is_on.load(Ordering::Relaxed));
+        let line = "tollgate_ledger_errors_total{user=\"overlay\"} 3";
+        assert!(metrics.render(None).contains(line));
+    }
+}

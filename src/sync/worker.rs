@@ -39,7 +39,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 pub struct Sync {
     pub(super) parts: Parts,
     pub(super) config: Config,
-    pub(super) outage: Outage,
+    outage: Outage,
     notices: Notices,
 }
 
@@ -100,15 +100,23 @@ impl Sync {
     /// finished; dropping the future ends them too.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut tasks = JoinSet::new();
+        let keep = || keep_house(Arc::clone(&self), stop.clone());
+        let work = || Arc::clone(&self).take_jobs(stop.clone());
+        let mut house = tasks.spawn(keep()).id();
         for _ in 0..self.config.workers.max(1) {
-            tasks.spawn(Arc::clone(&self).take_jobs(stop.clone()));
+            tasks.spawn(work());
         }
-        tasks.spawn(keep_house(Arc::clone(&self), stop.clone()));
         while let Some(ended) = tasks.join_next().await {
-            if ended.is_err() && !stop.is_cancelled() {
-                // A bug in one step must not cost a worker. The job comes again when its lease has run out.
-                tracing::error!("a sync worker failed unexpectedly; another takes its place");
-                tasks.spawn(Arc::clone(&self).take_jobs(stop.clone()));
+            let Err(error) = ended else {
+                continue;
+            };
+            // A bug in one step must not cost a worker. The job comes again when its lease has run out.
+            tracing::error!(error = %error, "a sync task broke; another takes its place");
+            stop.run_until_cancelled(sleep(PAUSES.0)).await;
+            if error.id() == house {
+                house = tasks.spawn(keep()).id();
+            } else {
+                tasks.spawn(work());
             }
         }
     }

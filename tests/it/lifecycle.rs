@@ -5,8 +5,10 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::gate::{Certificate, Setup, World, request};
-use crate::support::auth0::Auth0;
+use crate::gate::{Certificate, World, request};
+use crate::shop::Shop;
+use crate::support::auth0::{Auth0, CLIENT_SECRET};
+use crate::support::stripe::{KEY, SECRET};
 use crate::support::backend::Backend;
 use crate::support::h2::{H2, get};
 use crate::support::raw::{DEADLINE, Wire};
@@ -252,35 +254,37 @@ async fn a_bad_config_exits_with_2_and_names_the_place() {
 }
 
 #[tokio::test]
-async fn stripe_sections_serve_and_say_what_is_not_done() {
-    let (auth0, backend) = (Auth0::start(), Backend::start());
-    let setup = Setup::new(&auth0, &backend.url())
-        .auth0("management: { client_id: id, client_secret: secret-of-management }")
-        .section(
-            "stripe:\n  secret_key: sk_test_123\n  publishable_key: pk_test_123\n  webhook: { secrets: [whsec_123] }\n  \
-             frontend_url: https://app.test",
-        )
-        .section("plans:\n  - { name: free, role: free-user }\n  - { name: monthly, role: premium, price: price_m, mode: subscription }")
-        .section("roles: { free-user: [], premium: [read:premium] }")
-        .section("store: { url: \"sqlite://tollgate.db\" }");
-    let gate = setup.start().await;
-    gate.log
-        .until("what is not served", 1, |event| event["level"] == "WARN")
-        .await;
-    assert!(
-        !gate.log.text().contains("sk_test_123")
-            && !gate.log.text().contains("secret-of-management")
-    );
-    for path in [
-        "/stripe/config",
-        "/stripe/debug",
-        "/Stripe/Config/",
-        "/auth/premium-status",
-        "/stripe",
+async fn with_stripe_configured_its_paths_are_answered_here_and_no_secret_is_logged() {
+    let shop = Shop::open().await;
+    for (path, status) in [
+        ("/stripe/config", 200),
+        ("/Stripe/Config/", 200),
+        ("/stripe/debug", 404),
+        ("/stripe", 404),
+        ("/stripe/webhook", 405),
+        ("/auth/premium-status", 401),
+        ("/AUTH/premium-status/", 401),
     ] {
-        assert_ne!(gate.get(path).await.status, 200, "{path}");
+        assert_eq!(shop.gate.get(path).await.status, status, "{path}");
     }
-    assert_eq!(backend.counts().requests, 0);
+    assert_eq!(shop.backend.counts().requests, 0);
+    let log = shop.gate.log.text();
+    for secret in [KEY, SECRET, CLIENT_SECRET] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
+
+#[test]
+fn a_ledger_that_cannot_be_opened_ends_the_start_with_a_reason() {
+    let (status, output) = run(&format!(
+        "upstream: http://127.0.0.1:1\nadmin: {{ listen: 127.0.0.1:0 }}\nserver: {{ listen: 127.0.0.1:0 }}\n\
+         auth0: {{ url: http://127.0.0.1:1/, audience: a, management: {{ client_id: a, client_secret: b }} }}\n\
+         stripe: {{ secret_key: {KEY}, publishable_key: pk_test_a, webhook: {{ secrets: {SECRET} }}, \
+         frontend_url: https://a.test }}\nplans: [{{ name: free, role: free }}]\nroles: {{ free: [] }}\n\
+         store: {{ url: \"sqlite:///nowhere/at/all/ledger.db\" }}\n"
+    ));
+    assert_eq!(status, Some(1), "{output}");
+    assert!(output.contains("/nowhere/at/all"), "{output}");
 }
 
 /// Runs `serve` with this file to its end; the exit code, and what was written.

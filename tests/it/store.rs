@@ -42,6 +42,7 @@ macro_rules! conformance {
                     an_event_is_kept_once_and_with_every_byte
                     an_ignored_event_is_kept_with_its_reason_and_makes_no_job
                     a_batch_has_an_outcome_for_each_event_in_order
+                    a_batch_of_many_ends_as_its_events_alone_would
                     an_event_asks_for_the_user_then_the_customer_then_the_object
                     events_that_come_while_a_job_waits_are_taken_along
                     events_are_listed_the_newest_first_and_by_state_type_and_user

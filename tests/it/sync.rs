@@ -3,7 +3,8 @@
 mod decided;
 mod faults;
 mod log;
-mod market;
+pub(crate) mod market;
 mod replaced;
 mod running;
+mod schedules;
 mod story;

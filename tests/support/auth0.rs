@@ -36,12 +36,11 @@ use super::token::Token;
 use budget::Budget;
 use directory::Directory;
 use machines::Machines;
-use troubles::Troubles;
+use troubles::{Order, Troubles};
 
 pub(crate) use faults::Fault;
-pub(crate) use machines::{CLIENT_ID, CLIENT_SECRET, SCOPES};
 pub(crate) use steering::Seen;
-pub(crate) use troubles::{Door, Trouble};
+pub(crate) use troubles::Trouble;
 
 /// Where the key set is.
 pub(crate) const JWKS: &str = "/.well-known/jwks.json";
@@ -52,6 +51,14 @@ pub(crate) const TOKEN: &str = "/oauth/token";
 
 /// The API that the tests' tokens are for.
 pub(crate) const AUDIENCE: &str = "https://api.example.test";
+
+/// The client that may use the Management API.
+pub(crate) const CLIENT_ID: &str = "management-client";
+/// Its secret.
+pub(crate) const CLIENT_SECRET: &str = "management-secret";
+
+/// What holds requests back, in [`Trouble::Held`].
+pub(crate) type Door = troubles::Door;
 
 pub(crate) type Body = BoxBody<Bytes, Infallible>;
 
@@ -197,6 +204,42 @@ impl Auth0 {
     /// Takes the fault of `path` back.
     pub(crate) fn mend(&self, path: &str) {
         self.tenant.state().faults.remove(path);
+    }
+
+    /// Orders trouble for requests with this method whose path begins with `pattern` (`*` is any one segment, an id is
+    /// not encoded), until [`Auth0::mend_all`].
+    pub(crate) fn trouble(&self, method: Method, pattern: &str, trouble: Trouble) {
+        self.order(method, pattern, None, trouble);
+    }
+
+    /// The same for the next `times` of them.
+    pub(crate) fn trouble_times(
+        &self,
+        times: usize,
+        method: Method,
+        pattern: &str,
+        trouble: Trouble,
+    ) {
+        if times > 0 {
+            self.order(method, pattern, Some(times), trouble);
+        }
+    }
+
+    /// Takes back all faults and troubles.
+    pub(crate) fn mend_all(&self) {
+        let mut state = self.tenant.state();
+        state.troubles.clear();
+        state.faults.clear();
+    }
+
+    fn order(&self, method: Method, pattern: &str, times: Option<usize>, trouble: Trouble) {
+        let pattern = pattern.to_owned();
+        self.tenant.state().troubles.add(Order {
+            method,
+            pattern,
+            times,
+            trouble,
+        });
     }
 
     /// How many requests came for `path`.

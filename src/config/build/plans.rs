@@ -45,6 +45,7 @@ pub(super) fn plans(document: &Document, mistakes: &mut Mistakes) -> Option<Sold
         unique(list, mistakes);
         known_roles(document, list, mistakes);
         known_replaced(list, mistakes);
+        given_for_nothing(list, mistakes);
     }
     let items = raw.map(|list| list.items.as_slice()).unwrap_or_default();
     let plans: Vec<_> = items.iter().map(|item| plan(item, mistakes)).collect();
@@ -89,6 +90,17 @@ fn plan(raw: &At<RawPlan>, mistakes: &mut Mistakes) -> Option<Plan> {
             .map(|list| list.0.values().cloned().collect())
             .unwrap_or_default(),
     })
+}
+
+/// Only the lowest plan can be everybody's: nobody would ever get a higher one that is not for sale.
+fn given_for_nothing(list: &List<RawPlan>, mistakes: &mut Mistakes) {
+    for plan in list.items.iter().skip(1) {
+        if plan.price.is_absent() && plan.prices.is_absent() && plan.mode.is_absent() {
+            let message = "this plan has no price, and only the lowest may have none";
+            let help = "add `price: price_…` and `mode: …`, move it to the top, or take it away";
+            mistakes.add(Mistake::new(plan.place, message).help(help));
+        }
+    }
 }
 
 /// How a plan is sold, if it is for sale.

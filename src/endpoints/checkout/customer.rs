@@ -26,20 +26,26 @@ impl Endpoints {
 
     /// Makes a customer; two clicks at once make the same one.
     async fn new_customer(&self, user: &str) -> Result<Customer, Failure> {
-        let had = self.parts.store.customers_of(user).await?.len();
-        let key = keys::key(&["customer", user, &had.to_string()]);
+        let had = self.parts.store.customers_of(user).await?.len().to_string();
+        let key = keys::key(&["customer", user, &had]);
         let email = self.verified_email(user).await;
         match self.create_customer(user, email.as_deref(), &key).await {
-            // The first click had other luck with the e-mail.
-            Err(error) if error.kind == stripe::Kind::Idempotency => {
-                let other = match email {
-                    Some(_) => None,
-                    None => self.verified_email(user).await,
-                };
-                Ok(self.create_customer(user, other.as_deref(), &key).await?)
-            }
-            made => Ok(made?),
+            Err(error) if error.kind == stripe::Kind::Idempotency => {}
+            made => return Ok(made?),
         }
+        // The first click had other luck with the e-mail.
+        let other = match email {
+            Some(_) => None,
+            None => self.verified_email(user).await,
+        };
+        match self.create_customer(user, other.as_deref(), &key).await {
+            Err(error) if error.kind == stripe::Kind::Idempotency => {}
+            made => return Ok(made?),
+        }
+        // It was another one, and its answer never came: that customer is left behind, rather than the user for a day.
+        let named = email.as_deref().unwrap_or_default();
+        let key = keys::key(&["customer", user, &had, named]);
+        Ok(self.create_customer(user, email.as_deref(), &key).await?)
     }
 
     async fn create_customer(

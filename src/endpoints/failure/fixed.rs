@@ -136,3 +136,8 @@ pub(super) const USERS_REFUSED: Fixed = Fixed(
     "users_refused",
     "The user directory did not accept the request",
 );
+pub(super) const SLOW: Fixed = Fixed(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "too_slow",
+    "The services behind this did not answer in time, try again soon",
+);

@@ -22,6 +22,18 @@ pub(super) async fn derived(
     write(tx, row).await
 }
 
+pub(super) async fn roles_read(
+    tx: &mut SqliteConnection,
+    job: &Job,
+    roles: &[String],
+    changed: bool,
+    now: UnixMillis,
+) -> Result<Entitlement, StoreError> {
+    let mut row = held(tx, job).await?;
+    row.read_roles(roles, changed, now);
+    write(tx, row).await
+}
+
 pub(super) async fn confirmed(
     tx: &mut SqliteConnection,
     job: &Job,

@@ -11,6 +11,26 @@ use super::super::{
 };
 use super::next;
 
+/// What a request does to a job that is there: it wakes a dead one, hurries one that waits, and is remembered by one that
+/// runs.
+const ASKED_AGAIN: &str = " ON CONFLICT (key) DO UPDATE SET
+      generation = excluded.generation,
+      priority = MAX(jobs.priority, excluded.priority),
+      why = excluded.why,
+      event = excluded.event,
+      state = CASE jobs.state WHEN 'dead' THEN 'queued' ELSE jobs.state END,
+      attempts = CASE jobs.state WHEN 'dead' THEN 0 ELSE jobs.attempts END,
+      since = CASE jobs.state WHEN 'dead' THEN excluded.since ELSE jobs.since END,
+      run_at = CASE jobs.state
+          WHEN 'queued' THEN MIN(jobs.run_at, excluded.run_at)
+          WHEN 'dead' THEN excluded.run_at
+          ELSE jobs.run_at
+      END,
+      asked_at = CASE jobs.state
+          WHEN 'running' THEN COALESCE(jobs.asked_at, excluded.since)
+          ELSE NULL
+      END";
+
 /// A wish for a job.
 pub(super) struct Request {
     pub(super) key: JobKey,
@@ -59,25 +79,7 @@ pub(super) async fn ask_all(
                 .push_bind(&one.cause.event);
         },
     );
-    query.push(
-        " ON CONFLICT (key) DO UPDATE SET
-              generation = excluded.generation,
-              priority = MAX(jobs.priority, excluded.priority),
-              why = excluded.why,
-              event = excluded.event,
-              state = CASE jobs.state WHEN 'dead' THEN 'queued' ELSE jobs.state END,
-              attempts = CASE jobs.state WHEN 'dead' THEN 0 ELSE jobs.attempts END,
-              since = CASE jobs.state WHEN 'dead' THEN excluded.since ELSE jobs.since END,
-              run_at = CASE jobs.state
-                  WHEN 'queued' THEN MIN(jobs.run_at, excluded.run_at)
-                  WHEN 'dead' THEN excluded.run_at
-                  ELSE jobs.run_at
-              END,
-              asked_at = CASE jobs.state
-                  WHEN 'running' THEN COALESCE(jobs.asked_at, excluded.since)
-                  ELSE NULL
-              END",
-    );
+    query.push(ASKED_AGAIN);
     query.build().execute(tx).await?;
     Ok(generations)
 }

@@ -7,11 +7,12 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Row, Sqlite as Dialect};
 
 use super::super::{
-    Cause, Concern, EventState, Intent, JobKey, NewEvent, Priority, Received, StoreError,
+    Cause, Concern, EventState, Intent, JobKey, NewEvent, Priority, Purchase, PurchaseState, Received,
+    StoreError,
 };
 use super::customers::{self, Known};
 use super::jobs::{self, Request};
-use super::matching;
+use super::{matching, purchases};
 
 /// Rows of one statement, so that none has more parameters than it may.
 const ROWS: usize = 500;
@@ -84,6 +85,19 @@ impl<'a> Fresh<'a> {
         self.concern.and_then(|concern| concern.object.as_ref())
     }
 
+    /// The checkout that is to be remembered. What it buys is found out when it is read.
+    fn purchase(&self) -> Option<Purchase> {
+        let session = self.concern.and_then(|concern| concern.session.clone())?;
+        Some(Purchase {
+            session,
+            user: self.user()?.to_owned(),
+            customer: None,
+            plan: "unknown".to_owned(),
+            state: PurchaseState::Open,
+            created_at: self.event.created_at,
+        })
+    }
+
     /// Finds its jobs.
     fn aim(&mut self, known: &Known) {
         let customer = self.customer();
@@ -122,6 +136,9 @@ async fn identify(tx: &mut SqliteConnection, fresh: &[Fresh<'_>]) -> Result<Know
     let known = Known::read(tx, &customers).await?;
     let mut changed = false;
     for one in fresh {
+        if let Some(purchase) = one.purchase() {
+            purchases::record(tx, &purchase).await?;
+        }
         let Some((concern, customer)) = one.concern.zip(one.customer()) else {
             continue;
         };
@@ -212,6 +229,15 @@ async fn ask(
     for chunk in requests.chunks(ROWS) {
         generations.extend(jobs::ask_all(tx, chunk).await?);
     }
+    wait(tx, &waits, &generations).await
+}
+
+/// Lets events wait for jobs, each given by its place in `generations`.
+async fn wait(
+    tx: &mut SqliteConnection,
+    waits: &[(usize, &JobKey, i64)],
+    generations: &[i64],
+) -> Result<(), StoreError> {
     for chunk in waits.chunks(ROWS) {
         let mut query =
             QueryBuilder::<Dialect>::new("INSERT INTO event_jobs (job, event, generation) ");

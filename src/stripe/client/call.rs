@@ -4,6 +4,7 @@ use http::{HeaderValue, Method};
 
 use crate::stripe::error::{Error, Kind};
 use crate::stripe::form::{Params, percent_encode};
+use crate::stripe::signature::hex;
 use crate::stripe::{IdempotencyKey, json};
 
 /// Longest idempotency key that Stripe takes.
@@ -76,12 +77,7 @@ fn header(key: &str) -> HeaderValue {
     let fits = json::is_name(key, MAX_KEY).then(|| HeaderValue::from_str(key).ok());
     fits.flatten().unwrap_or_else(|| {
         let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.as_bytes());
-        let hex: String = hash
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        HeaderValue::try_from(hex).unwrap_or(HeaderValue::from_static("-"))
+        HeaderValue::try_from(hex(hash.as_ref())).unwrap_or(HeaderValue::from_static("-"))
     })
 }
 

@@ -11,7 +11,7 @@ use crate::stripe::form::Params;
 use crate::stripe::json;
 
 /// The most that Stripe puts on a page.
-const PER_PAGE: u32 = 100;
+const PER_PAGE: &str = "100";
 
 /// Five thousand objects of one customer is beyond any that pays.
 const MAX_PAGES: usize = 50;

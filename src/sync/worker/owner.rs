@@ -228,9 +228,6 @@ mod tests {
             account.unlinked(),
             [("ann", Owner), ("cy", Item), ("eve", Reference)]
         );
-        assert_eq!(
-            Vec::from_iter(account.owners()),
-            ["ann", "bob", "cy", "eve"]
-        );
+        assert_eq!(account.owners(), ["ann", "bob", "cy", "eve"].into());
     }
 }

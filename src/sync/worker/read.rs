@@ -254,3 +254,127 @@ pub(super) fn purchase(
         created_at: UnixMillis::saturating_mul(session.created, 1000),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entitlement::{Mode, Payment, Plan, Sale};
+    use crate::stripe::Owner;
+
+    fn session(id: &str, user: Option<&str>, status: SessionStatus) -> CheckoutSession {
+        CheckoutSession {
+            id: id.to_owned(),
+            customer: None,
+            owner: Owner {
+                metadata: user.map(str::to_owned),
+                reference: None,
+            },
+            mode: SessionMode::Payment,
+            status,
+            payment_status: "paid".to_owned(),
+            payment: Payment::NotRequired,
+            prices: vec!["price_x".to_owned()],
+            metadata: [("plan_type".to_owned(), "gold".to_owned())].into(),
+            url: None,
+            subscription: None,
+            created: 1_700_000_000,
+        }
+    }
+
+    fn known(id: &str, state: PurchaseState) -> Purchase {
+        Purchase {
+            session: id.to_owned(),
+            user: "ann".to_owned(),
+            customer: None,
+            plan: "gold".to_owned(),
+            state,
+            created_at: 1_700_000_000_000,
+        }
+    }
+
+    fn catalog(price: &str) -> Catalog {
+        let plan = Plan {
+            name: "silver".to_owned(),
+            role: "silver".to_owned(),
+            permissions: Vec::new(),
+            sale: Some(Sale {
+                mode: Mode::Payment,
+                prices: vec![price.to_owned()],
+            }),
+            replaces: Vec::new(),
+        };
+        Catalog::new(vec![plan], Vec::new())
+    }
+
+    #[test]
+    fn the_ledger_learns_what_has_become_of_each_session() {
+        use PurchaseState::{Complete, Expired, Open};
+        let reading = Reading {
+            accounts: Vec::new(),
+            strays: vec![
+                session("cs_paid", Some("ann"), SessionStatus::Complete),
+                session("cs_old", Some("ann"), SessionStatus::Complete),
+                session("cs_open", None, SessionStatus::Open),
+                session("cs_odd", None, SessionStatus::Unknown("x".into())),
+                session("cs_bobs", Some("bob"), SessionStatus::Complete),
+            ],
+            known: vec![
+                known("cs_paid", Open),
+                known("cs_old", Complete),
+                known("cs_open", Open),
+                known("cs_odd", Open),
+                known("cs_gone", Open),
+                known("cs_long_gone", Complete),
+            ],
+        };
+        let owned = reading.of("ann");
+        let ids = |sessions: &[&CheckoutSession]| {
+            let ids = sessions.iter().map(|session| session.id.clone());
+            ids.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            ids(&owned.sessions),
+            ["cs_paid", "cs_old", "cs_open", "cs_odd"]
+        );
+        let news = reading.news("ann", &owned, &catalog("price_other"));
+        assert_eq!(
+            news,
+            [known("cs_paid", Complete), known("cs_gone", Expired)]
+        );
+    }
+
+    #[test]
+    fn the_plan_of_a_session_is_told_by_its_price_before_its_metadata() {
+        let session = session("cs_1", None, SessionStatus::Complete);
+        let plan = |session: &CheckoutSession, price: &str| {
+            purchase(session, "ann", &catalog(price)).unwrap().plan
+        };
+        assert_eq!(plan(&session, "price_x"), "silver");
+        assert_eq!(plan(&session, "price_y"), "gold");
+        let nameless = CheckoutSession {
+            metadata: std::collections::BTreeMap::new(),
+            ..session
+        };
+        assert_eq!(plan(&nameless, "price_y"), "unknown");
+    }
+
+    #[test]
+    fn only_completed_payments_count_as_purchases() {
+        let all = [
+            session("cs_1", None, SessionStatus::Complete),
+            session("cs_2", None, SessionStatus::Open),
+            session("cs_3", None, SessionStatus::Expired),
+            CheckoutSession {
+                mode: SessionMode::Subscription,
+                ..session("cs_4", None, SessionStatus::Complete)
+            },
+        ];
+        let owned = Owned {
+            subscriptions: Vec::new(),
+            sessions: all.iter().collect(),
+        };
+        let state = owned.state();
+        assert_eq!(state.purchases.len(), 1);
+        assert_eq!(state.purchases[0].id, "cs_1");
+    }
+}

@@ -183,7 +183,7 @@ mod tests {
         let all: Vec<&Subscription> = subscriptions.iter().collect();
         let ended = |plan: &Plan, backing: Backing| {
             let chosen = replaced(plan, &backing, &all, &catalog);
-            Vec::from_iter(chosen.into_iter().map(|one| one.id.clone()))
+            chosen.iter().map(|one| one.id.clone()).collect::<Vec<_>>()
         };
         let bought = Backing::Purchase("cs_1".into());
         assert_eq!(ended(&lifetime, bought.clone()), ["active", "late"]);

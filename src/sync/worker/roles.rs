@@ -12,7 +12,7 @@ use crate::store::{Action, Entitlement, RoleChange};
 
 /// A reading of a user's roles may be so late that it does not show our own last change. Generous: what it costs is a
 /// call that changes nothing.
-const LATE_MS: i64 = 120_000;
+pub(super) const LATE_MS: i64 = 120_000;
 /// Lines of the audit that can be so young.
 const YOUNG: u32 = 50;
 
@@ -61,12 +61,14 @@ impl Difference {
         self.add.is_none() && self.remove.is_empty()
     }
 
-    /// The user's roles, by name, once it is done.
+    /// The names of the user's roles once it is done, sorted.
     fn applied(&self, held: &[Role]) -> Vec<String> {
         let is_kept =
             |name: &&String| !self.remove.contains(*name) && self.add.as_ref() != Some(*name);
         let kept = held.iter().map(|role| &role.name).filter(is_kept);
-        kept.chain(&self.add).cloned().collect()
+        let mut roles: Vec<String> = kept.chain(&self.add).cloned().collect();
+        roles.sort();
+        roles
     }
 
     /// Whether a role goes that was bought.
@@ -106,9 +108,13 @@ impl Sync {
         let lately = self.lately(user).await?;
         let difference = Difference::between(&held, target, &lately, catalog);
         let is_unconfirmed = row.changed_at.is_some() && row.confirmed_at.is_none();
-        if !difference.is_none() && !is_unconfirmed {
-            // While the roles are wrong, no token is to be believed that was made of them.
-            store.derived(job, &row.derived, true, self.now()).await?;
+        // While the roles are wrong, no token is to be believed that was made of them.
+        let begins = !difference.is_none() && !is_unconfirmed;
+        let mut names: Vec<String> = held.iter().map(|role| role.name.clone()).collect();
+        names.sort();
+        if begins || row.roles.as_ref() != Some(&names) {
+            // Before anything can fail: what the user's other roles give must stay whatever becomes of the change.
+            store.roles_read(job, &names, begins, self.now()).await?;
         }
         let change = Change { job, user, plan };
         self.change_roles(&change, &difference, &held, catalog)
@@ -249,6 +255,11 @@ impl Sync {
     }
 }
 
+/// Whether a change of the user's began, and Auth0 may not have it yet.
+pub(super) fn is_unconfirmed(row: &Entitlement) -> bool {
+    row.changed_at.is_some() && row.confirmed_at.is_none()
+}
+
 /// What `app_metadata` says of a plan.
 fn metadata(row: &Entitlement, role: Option<&str>) -> Value {
     let derived = &row.derived;
@@ -322,8 +333,8 @@ mod tests {
             };
             assert_eq!(difference, expected);
             let after = difference.applied(&held);
-            let managed = after.iter().filter(|role| role.starts_with("role-"));
-            assert_eq!(Vec::from_iter(managed), Vec::from_iter(target));
+            let managed = after.iter().map(String::as_str);
+            assert!(managed.filter(|role| role.starts_with("role-")).eq(target));
             let has_admin = held.iter().any(|role| role.name == "admin");
             assert_eq!(after.contains(&"admin".to_owned()), has_admin);
         }
@@ -342,7 +353,7 @@ mod tests {
                 at: 0,
                 error: failed.then(String::new),
             };
-            Vec::from_iter(lines.iter().map(line))
+            lines.iter().map(line).collect::<Vec<_>>()
         };
         for (held, target, lately, add, remove) in [
             // Given a moment ago, and the reading is from before.

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::read::Owned;
+use super::roles::{LATE_MS, is_unconfirmed};
 use super::{Job, Sync};
 use crate::clock::UnixSeconds;
 use crate::entitlement::{Backing, Catalog, Entitlement, Terms, derive, oddities};
@@ -50,7 +51,11 @@ impl Sync {
         let store = &self.parts.store;
         let before = store.entitlement(user).await?;
         let now = self.now();
-        let derived = derived(entitlement, owned, now.div_euclid(1000));
+        let mut derived = derived(entitlement, owned, now.div_euclid(1000));
+        if is_in_doubt(job, before.as_ref()) {
+            let soon = now.saturating_add(LATE_MS);
+            derived.recheck_at = Some(derived.recheck_at.map_or(soon, |at| at.min(soon)));
+        }
         let changed = is_another(before.as_ref(), &derived, catalog);
         Ok(store.derived(job, &derived, changed, now).await?)
     }
@@ -89,6 +94,12 @@ fn recheck_at(
     let moments = changes_at.into_iter().chain(after_period);
     let next = moments.filter(|moment| *moment > now).min();
     next.map(|moment| moment.saturating_mul(1000))
+}
+
+/// Whether an earlier try may have changed roles and ended before it wrote that down. The reading that this one goes by
+/// may be too late to show it: a later one will.
+fn is_in_doubt(job: &Job, before: Option<&store::Entitlement>) -> bool {
+    job.attempts > 0 && before.is_some_and(is_unconfirmed)
 }
 
 /// Whether the plan is another one than the ledger says. A user it does not know has what everybody has.

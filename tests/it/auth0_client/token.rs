@@ -12,7 +12,7 @@ use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use super::{ANN, ROLES, Tenant, begin, kind};
-use crate::support::auth0::{Door, Fault, TOKEN, Trouble};
+use crate::support::auth0::{Fault, SCOPES, TOKEN, Trouble};
 
 /// A clock that a test holds on to.
 #[derive(Clone, Default)]
@@ -34,8 +34,7 @@ fn by_hand() -> (Tenant, Hand) {
 #[tokio::test]
 async fn fifty_callers_wait_for_one_token() {
     let tenant = Tenant::start();
-    let door = Door::default();
-    let held = Trouble::Held(door.clone());
+    let (held, door) = Trouble::held();
     tenant.auth0.trouble(Method::POST, TOKEN, held);
     let mut calls = Box::pin(join_all((0..50).map(|_| tenant.client.roles_of(ANN))));
     begin(&mut calls, tenant.auth0.until_hits(TOKEN, 1)).await;
@@ -48,8 +47,7 @@ async fn fifty_callers_wait_for_one_token() {
 #[tokio::test]
 async fn who_goes_away_while_fetching_the_token_takes_nobody_along() {
     let tenant = Tenant::start();
-    let door = Door::default();
-    let held = Trouble::Held(door.clone());
+    let (held, door) = Trouble::held();
     tenant.auth0.trouble(Method::POST, TOKEN, held);
     let mut first = Box::pin(tenant.client.roles_of(ANN));
     begin(&mut first, tenant.auth0.until_hits(TOKEN, 1)).await;
@@ -173,4 +171,20 @@ async fn each_fetch_of_the_token_is_logged_word_for_word() {
     tenant.held(ANN).await;
     let messages = messages.0.lock().expect("no panic");
     assert_eq!(*messages, ["Auth0 Management API client refreshed"; 2]);
+}
+
+#[tokio::test]
+async fn a_scope_that_is_granted_later_counts_within_minutes() {
+    let (tenant, hand) = by_hand();
+    tenant.auth0.grant(&["update:users"]);
+    let lacking = |failed| matches!(kind(failed), Some(Kind::Scope(_)));
+    assert!(lacking(tenant.client.roles_of(ANN).await));
+    tenant.auth0.grant(&SCOPES);
+    // Not at every call: each token is one of a quota.
+    assert!(lacking(tenant.client.roles_of(ANN).await));
+    assert_eq!(tenant.auth0.hits(TOKEN), 1);
+    hand.0.set(1_000_000 + 5 * 60);
+    assert!(lacking(tenant.client.roles_of(ANN).await));
+    assert!(tenant.client.roles_of(ANN).await.is_ok());
+    assert_eq!(tenant.auth0.hits(TOKEN), 2);
 }

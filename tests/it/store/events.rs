@@ -244,3 +244,40 @@ pub(super) async fn an_event_tells_those_who_wait_for_jobs(store: &Arc<dyn Store
         Some(JobState::Queued)
     );
 }
+
+pub(super) async fn a_batch_of_many_ends_as_its_events_alone_would(store: &Arc<dyn Store>) {
+    // More rows than one statement takes; two customers of which the batch itself tells whose they are.
+    let mut batch = Vec::new();
+    for number in 0..1200 {
+        let of = format!("cus_{}", number % 3);
+        batch.push(event(&format!("evt_{number}"), of_customer(&of)));
+    }
+    for number in 0..2 {
+        let mut both = of_user(&format!("auth0|{number}"));
+        both.customer = Some(format!("cus_{number}"));
+        batch.push(event(&format!("evt_link_{number}"), both));
+    }
+    let outcomes = store.receive(&batch).await.expect("kept");
+    assert_eq!(outcomes, vec![Received::Queued; 1202]);
+    let waiting = store.jobs(JobState::Queued, 10).await.expect("jobs");
+    let mut keys: Vec<String> = waiting.iter().map(|job| job.key.to_string()).collect();
+    keys.sort();
+    assert_eq!(keys, ["customer:cus_2", "user:auth0|0", "user:auth0|1"]);
+    for _ in 0..3 {
+        let job = take(store, START).await;
+        store.finish(&job, START).await.expect("done");
+    }
+    let processed = EventFilter {
+        state: Some(EventState::Processed),
+        limit: 5000,
+        ..EventFilter::default()
+    };
+    let processed = store.events(&processed).await.expect("events");
+    assert_eq!(processed.len(), 1202);
+    let first = EventFilter {
+        user: Some("auth0|0".to_owned()),
+        limit: 5000,
+        ..EventFilter::default()
+    };
+    assert_eq!(store.events(&first).await.expect("events").len(), 401);
+}

@@ -114,7 +114,8 @@ pub(super) fn ok(object: Value) -> Say {
 /// An error as Stripe writes them.
 pub(super) fn refused(status: u16, error: Value) -> Say {
     let headers = vec![("request-id", "req_bad")];
-    Say::Json(status, headers, json!({ "error": error }))
+    let body = [("error".to_owned(), error)];
+    Say::Json(status, headers, Value::from_iter(body))
 }
 
 /// An error with these headers.

@@ -244,21 +244,26 @@ async fn a_customer_is_found_by_its_metadata_or_by_what_it_bought() {
 
 #[tokio::test]
 async fn a_payment_link_gives_to_whom_the_reference_names_guest_or_not() {
-    for as_guest in [false, true] {
+    for (as_guest, form) in [
+        (false, Form::Snapshot),
+        (false, Form::Thin),
+        (true, Form::Thin),
+    ] {
         let market = Market::open().await;
+        let deliver = async || {
+            for event in market.news() {
+                market.receive_as(&event, form).await;
+            }
+            market.settle().await;
+        };
         let session = market
             .stripe
             .payment_link_purchase(ANN, PRICE_LIFETIME, as_guest);
-        market.deliver().await;
-        market.settle().await;
-        assert_eq!(
-            market.auth0.roles_of(ANN),
-            ["premium-lifetime"],
-            "{as_guest}"
-        );
+        deliver().await;
+        let case = format!("{as_guest} {form:?}");
+        assert_eq!(market.auth0.roles_of(ANN), ["premium-lifetime"], "{case}");
         market.stripe.refund(&session);
-        market.deliver().await;
-        market.settle().await;
-        assert_eq!(market.auth0.roles_of(ANN), ["free-user"], "{as_guest}");
+        deliver().await;
+        assert_eq!(market.auth0.roles_of(ANN), ["free-user"], "{case}");
     }
 }

@@ -1,7 +1,7 @@
 //! What the worker says in the log.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
 use tracing::subscriber::DefaultGuard;
@@ -25,10 +25,14 @@ impl Log {
         (log, guard)
     }
 
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The lines that hold `text`.
     fn lines(&self, text: &str) -> Vec<String> {
-        let bytes = self.0.lock().unwrap().clone();
-        let all = String::from_utf8(bytes).unwrap();
+        let bytes = self.bytes().clone();
+        let all = String::from_utf8(bytes).expect("a text");
         let lines = all.lines().filter(|line| line.contains(text));
         lines.map(str::to_owned).collect()
     }
@@ -36,7 +40,7 @@ impl Log {
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.bytes().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

@@ -12,12 +12,13 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tempfile::TempDir;
 use tollgate::clock::{Clock, ManualClock, SystemClock};
+use tollgate::endpoints::intent::{Ours, new_event};
 use tollgate::entitlement::{Catalog, Mode, PastDue, Plan, Role, Sale, Terms};
 use tollgate::store::{
-    Action, Concern, Entitlement, Intent, JobKey, JobStatus, LinkKind, NewEvent, Purchase,
-    PurchaseState, Received, RoleChange, Sqlite, Store, UnixMillis,
+    Action, Entitlement, JobKey, JobStatus, LinkKind, Purchase, PurchaseState, Received,
+    RoleChange, Sqlite, Store, UnixMillis,
 };
-use tollgate::stripe::{Envelope, IdempotencyKey, NewCheckout, SessionMode, matters};
+use tollgate::stripe::{Envelope, IdempotencyKey, NewCheckout, SessionMode};
 use tollgate::sync::{Config, Parts, Stepped, Sync};
 use tollgate::telemetry::Metrics;
 use tollgate::types::{Rate, Secret};
@@ -47,8 +48,8 @@ pub(crate) struct Market {
     pub(crate) parts: Parts,
     /// Events of the outbox that were delivered.
     delivered: AtomicUsize,
-    /// Where the ledger is, until the story ends.
-    folder: TempDir,
+    /// Where the ledger is, until the story ends; `None` is in memory.
+    folder: Option<TempDir>,
 }
 
 impl Market {
@@ -59,6 +60,17 @@ impl Market {
 
     /// The same on other terms.
     pub(crate) async fn with(past_due: PastDue) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("ledger.db").display());
+        Self::at(past_due, Some(folder), &url).await
+    }
+
+    /// The same with a ledger in memory, which is quicker, and which a restart finds as it was.
+    pub(crate) async fn in_memory() -> Self {
+        Self::at(PastDue::Keep, None, "sqlite::memory:").await
+    }
+
+    async fn at(past_due: PastDue, folder: Option<TempDir>, url: &str) -> Self {
         let (stripe, auth0) = (StripeStandIn::start(), Auth0::start());
         for role in catalog().roles() {
             auth0.create_role(&role.name, &[]);
@@ -70,9 +82,7 @@ impl Market {
         let now = SystemClock.since_epoch().as_secs();
         let clock = Arc::new(ManualClock::at(now));
         stripe.set_time(i64::try_from(now).ok());
-        let folder = TempDir::new().expect("a folder");
-        let url = format!("sqlite://{}", folder.path().join("ledger.db").display());
-        let store = Arc::new(Sqlite::open(&url).await.expect("a ledger"));
+        let store = Arc::new(Sqlite::open(url).await.expect("a ledger"));
         let metrics = Arc::new(Metrics::new().expect("metrics"));
         let parts = Parts {
             stripe: Arc::new(stripe_client(&stripe, &metrics)),
@@ -100,11 +110,13 @@ impl Market {
 
     /// The process ends at whatever it was at, and starts again with the same ledger.
     pub(crate) async fn restart(&mut self) {
-        let url = format!(
-            "sqlite://{}",
-            self.folder.path().join("ledger.db").display()
-        );
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&url).await.expect("the ledger"));
+        let store: Arc<dyn Store> = match &self.folder {
+            Some(folder) => {
+                let url = format!("sqlite://{}", folder.path().join("ledger.db").display());
+                Arc::new(Sqlite::open(&url).await.expect("the ledger"))
+            }
+            None => Arc::clone(&self.store),
+        };
         store.release_leases().await.expect("leases");
         self.parts.store = Arc::clone(&store);
         self.parts.stripe = Arc::new(stripe_client(&self.stripe, &self.metrics));
@@ -167,8 +179,8 @@ impl Market {
         };
         let count = self.stripe.ids("checkout.session").len();
         let key = IdempotencyKey(format!("checkout-{user}-{count}"));
-        let made = self.parts.stripe.create_checkout_session(&checkout, &key);
-        let session = made.await.expect("a session").id;
+        let begun = self.parts.stripe.create_checkout_session(&checkout, &key);
+        let session = begun.await.expect("a session").id;
         let purchase = Purchase {
             session: session.clone(),
             user: user.to_owned(),
@@ -201,9 +213,11 @@ impl Market {
 
     /// The events that happened since this was asked last.
     pub(crate) fn news(&self) -> Vec<Event> {
-        let count = self.stripe.outbox().len();
-        let before = self.delivered.swap(count, Ordering::SeqCst);
-        self.stripe.outbox_after(before)
+        let news = self
+            .stripe
+            .outbox_after(self.delivered.load(Ordering::SeqCst));
+        self.delivered.fetch_add(news.len(), Ordering::SeqCst);
+        news
     }
 
     /// Every new event enters the ledger.
@@ -227,7 +241,11 @@ impl Market {
     pub(crate) async fn receive_as(&self, event: &Event, form: Form) -> Received {
         let body = Bytes::from(event.body(form, false).to_string());
         let envelope = Envelope::parse(&body).expect("an event");
-        let event = new_event(&envelope, body, self.now());
+        let ours = Ours {
+            live: false,
+            account: None,
+        };
+        let event = new_event(&envelope, body, self.now(), ours);
         let received = self.store.receive(&[event]).await;
         received.expect("a ledger")[0]
     }
@@ -243,10 +261,11 @@ impl Market {
     pub(crate) async fn work(&self) -> Vec<Stepped> {
         let mut done = Vec::new();
         loop {
-            match self.step().await {
-                Stepped::Idle => return done,
-                other => done.push(other),
+            let stepped = self.step().await;
+            if stepped == Stepped::Idle {
+                return done;
             }
+            done.push(stepped);
             assert!(done.len() < TOO_MANY, "the worker runs in circles");
         }
     }
@@ -329,10 +348,11 @@ pub(crate) fn catalog() -> Catalog {
         ),
         ("admin", &["read:premium-content", "access:admin-panel"]),
     ];
-    let roles = Vec::from_iter(roles.iter().map(|(name, permissions)| Role {
+    let roles = roles.iter().map(|(name, permissions)| Role {
         name: (*name).to_owned(),
         permissions: permissions.iter().map(ToString::to_string).collect(),
-    }));
+    });
+    let roles: Vec<Role> = roles.collect();
     let plan = |name: &str, at: usize, sale: Option<(Mode, &str)>, replaces: &[&str]| Plan {
         name: name.to_owned(),
         role: roles[at].name.clone(),
@@ -389,47 +409,4 @@ fn auth0_client(auth0: &Auth0, clock: &Arc<ManualClock>, metrics: &Arc<Metrics>)
     };
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
     auth0::Client::new(config, clock, Arc::clone(metrics)).expect("a client of Auth0")
-}
-
-/// What the webhook makes of an event.
-fn new_event(envelope: &Envelope, body: Bytes, now: UnixMillis) -> NewEvent {
-    let is_customer = envelope.object.as_deref() == Some("customer");
-    let strong = if is_customer {
-        LinkKind::Owner
-    } else {
-        LinkKind::Item
-    };
-    let owner = &envelope.owner;
-    let user = (owner.metadata.clone().map(|user| (user, strong))).or_else(|| {
-        let reference = owner.reference.clone();
-        reference.map(|user| (user, LinkKind::Reference))
-    });
-    let named = |object: &str, id: &Option<String>| Some((object.to_owned(), id.clone()?));
-    let object = named("charge", &envelope.charge)
-        .or_else(|| named("payment_intent", &envelope.payment_intent))
-        .or_else(|| named(envelope.object.as_deref()?, &envelope.object_id));
-    // A session without a customer is in no list: it must be looked at itself.
-    let is_guest =
-        envelope.customer.is_none() && envelope.object.as_deref() == Some("checkout.session");
-    let is_nameless = envelope.customer.is_none() && user.is_none();
-    let concern = Concern {
-        customer: envelope.customer.clone(),
-        user: user.filter(|_| !is_guest),
-        object: object.filter(|_| is_nameless || is_guest),
-        customer_deleted: envelope.event_type == "customer.deleted",
-    };
-    let intent = if matters(&envelope.event_type) {
-        Intent::Sync(concern)
-    } else {
-        Intent::Ignore("it changes nothing here".to_owned())
-    };
-    NewEvent {
-        id: envelope.id.clone(),
-        event_type: envelope.event_type.clone(),
-        live: false,
-        created_at: envelope.created_at,
-        received_at: now,
-        body,
-        intent,
-    }
 }

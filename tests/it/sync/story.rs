@@ -242,9 +242,9 @@ async fn a_time_of_grace_ends_although_nothing_happens() {
     market.deliver().await;
     market.settle().await;
     assert_eq!(market.auth0.roles_of(ANN), ["premium-monthly"]);
-    market.pass(7 * DAY - Duration::from_secs(60));
+    market.pass(6 * DAY);
     assert_eq!(market.recheck().await, 0);
-    market.pass(Duration::from_secs(60));
+    market.pass(DAY);
     assert_eq!(market.recheck().await, 1);
     market.settle().await;
     assert_eq!(market.auth0.roles_of(ANN), ["free-user"]);

@@ -5,15 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::{CLIENT_ID, CLIENT_SECRET};
 use crate::support::token::Token;
 
-/// Its id.
-pub(crate) const CLIENT_ID: &str = "management-client";
-/// Its secret.
-pub(crate) const CLIENT_SECRET: &str = "management-secret";
-
 /// What it is granted from the start: what Tollgate needs to keep roles in line.
-pub(crate) const SCOPES: [&str; 6] = [
+const SCOPES: [&str; 6] = [
     "read:roles",
     "read:users",
     "update:users",

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::faults::Fault;
 use super::management::segments;
-use super::{Auth0, Body, json_response};
+use super::{Body, json_response};
 
 /// What goes wrong.
 #[derive(Clone)]
@@ -47,6 +47,12 @@ impl Door {
 }
 
 impl Trouble {
+    /// Requests are held until the door is opened.
+    pub(crate) fn held() -> (Self, Door) {
+        let door = Door::default();
+        (Self::Held(door.clone()), door)
+    }
+
     /// The answer; `None` cuts the connection.
     pub(super) async fn answer(
         self,
@@ -98,15 +104,24 @@ pub(super) fn set(response: &mut Response<Body>, name: &'static str, value: &str
 #[derive(Default)]
 pub(super) struct Troubles(Vec<Order>);
 
-struct Order {
-    method: Method,
-    pattern: String,
+/// Trouble for requests with this method whose path begins with the pattern.
+pub(super) struct Order {
+    pub(super) method: Method,
+    pub(super) pattern: String,
     /// `None` until mended.
-    times: Option<usize>,
-    trouble: Trouble,
+    pub(super) times: Option<usize>,
+    pub(super) trouble: Trouble,
 }
 
 impl Troubles {
+    pub(super) fn add(&mut self, order: Order) {
+        self.0.push(order);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// What goes wrong with this request.
     pub(super) fn next(&mut self, method: &Method, path: &str) -> Option<Trouble> {
         let fits = |order: &Order| order.method == *method && matches(&order.pattern, path);
@@ -130,42 +145,4 @@ pub(super) fn matches(pattern: &str, path: &str) -> bool {
         .trim_matches('/')
         .split('/')
         .all(|wanted| path.next().is_some_and(|s| wanted == "*" || s == wanted))
-}
-
-impl Auth0 {
-    /// Orders trouble for requests with this method whose path begins with `pattern` (`*` is any one segment, an id is
-    /// not encoded), until [`Auth0::mend_all`].
-    pub(crate) fn trouble(&self, method: Method, pattern: &str, trouble: Trouble) {
-        self.order(method, pattern, None, trouble);
-    }
-
-    /// The same for the next `times` of them.
-    pub(crate) fn trouble_times(
-        &self,
-        times: usize,
-        method: Method,
-        pattern: &str,
-        trouble: Trouble,
-    ) {
-        if times > 0 {
-            self.order(method, pattern, Some(times), trouble);
-        }
-    }
-
-    /// Takes back all faults and troubles.
-    pub(crate) fn mend_all(&self) {
-        let mut state = self.tenant.state();
-        state.troubles.0.clear();
-        state.faults.clear();
-    }
-
-    fn order(&self, method: Method, pattern: &str, times: Option<usize>, trouble: Trouble) {
-        let pattern = pattern.to_owned();
-        self.tenant.state().troubles.0.push(Order {
-            method,
-            pattern,
-            times,
-            trouble,
-        });
-    }
 }

@@ -98,25 +98,9 @@ impl State {
             self.kept.insert(key, kept);
             return Ok(admitted);
         };
-        if !kept.is_for(&self.calls[call]) {
-            let message = format!(
-                "Keys for idempotent requests can only be used with the same parameters they were first used with. \
-                 Try using a key other than '{key}' if you meant to execute a different request."
-            );
-            return Err(Answer::refused(
-                &Refusal::invalid(message).kind("idempotency_error"),
-            ));
-        }
-        let Some((status, body)) = kept.answer.clone() else {
-            let message = format!(
-                "There is currently another in-progress request using this Idempotent Key (that probably means you \
-                 submitted twice, and the other request is still going through): {key}. Please try again later."
-            );
-            let refusal = Refusal::invalid(message)
-                .kind("idempotency_error")
-                .code("idempotency_key_in_use");
-            return Err(Answer::refused(&refusal.status(409)));
-        };
+        let (status, body) = kept
+            .replay(&key, &self.calls[call])
+            .map_err(|refusal| Answer::refused(&refusal))?;
         self.calls[call].replayed = true;
         let headers = vec![("idempotent-replayed", "true".to_owned())];
         Err(Answer {

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::refusal::Refusal;
+
 /// One call of the API, as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
@@ -29,8 +31,27 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Whether `call` is the call that the key was first used for.
-    pub(super) fn is_for(&self, call: &Call) -> bool {
+    /// The first answer, again, for `call` under the same key.
+    pub(super) fn replay(&self, key: &str, call: &Call) -> Result<(u16, Value), Refusal> {
+        if !self.is_for(call) {
+            let message = format!(
+                "Keys for idempotent requests can only be used with the same parameters they were first used with. \
+                 Try using a key other than '{key}' if you meant to execute a different request."
+            );
+            return Err(Refusal::invalid(message).kind("idempotency_error"));
+        }
+        let in_use = || {
+            let message = format!(
+                "There is currently another in-progress request using this Idempotent Key (that probably means you \
+                 submitted twice, and the other request is still going through): {key}. Please try again later."
+            );
+            let refusal = Refusal::invalid(message).kind("idempotency_error");
+            refusal.code("idempotency_key_in_use").status(409)
+        };
+        self.answer.clone().ok_or_else(in_use)
+    }
+
+    fn is_for(&self, call: &Call) -> bool {
         self.method == call.method
             && self.path == call.path
             && call.params.as_object() == Some(&self.params)

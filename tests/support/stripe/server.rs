@@ -77,29 +77,43 @@ impl Account {
             )
             | None => {}
         }
-        let admitted = match self.change(|state| state.admit(request, call)) {
-            Ok(admitted) => admitted,
-            Err(answer) => return Some(answer),
-        };
+        match self.change(|state| state.admit(request, call)) {
+            Ok(admitted) => self.perform_under(fault, admitted).await,
+            Err(answer) => Some(answer),
+        }
+    }
+
+    /// Does what was let in, or not, as `fault` says.
+    async fn perform_under(
+        self: &Arc<Self>,
+        fault: Option<Fault>,
+        admitted: Admitted,
+    ) -> Option<Answer> {
         match fault {
-            Some(Fault::Broken) => Some(self.change(|state| state.break_down(&admitted))),
-            Some(Fault::Hold) => self.perform_when_released(admitted).await,
+            Some(Fault::Broken) => return Some(self.change(|state| state.break_down(&admitted))),
+            Some(Fault::Hold) => return self.perform_when_released(admitted).await,
+            Some(
+                Fault::Late
+                | Fault::CutAfter
+                | Fault::Garbage(_)
+                | Fault::Status { .. }
+                | Fault::Hang
+                | Fault::CutBefore,
+            )
+            | None => {}
+        }
+        let answer = self.change(|state| state.perform(&admitted));
+        match fault {
+            Some(Fault::CutAfter) => None,
+            Some(Fault::Garbage(text)) => Some(faults::garbage(text)),
             Some(Fault::Late) => {
-                let answer = self.change(|state| state.perform(&admitted));
                 self.released().await;
                 Some(answer)
             }
-            Some(Fault::CutAfter) => {
-                self.change(|state| state.perform(&admitted));
-                None
-            }
-            Some(Fault::Garbage(text)) => {
-                self.change(|state| state.perform(&admitted));
-                Some(faults::garbage(text))
-            }
-            Some(Fault::Status { .. } | Fault::Hang | Fault::CutBefore) | None => {
-                Some(self.change(|state| state.perform(&admitted)))
-            }
+            Some(
+                Fault::Broken | Fault::Hold | Fault::Status { .. } | Fault::Hang | Fault::CutBefore,
+            )
+            | None => Some(answer),
         }
     }
 

@@ -1,0 +1,133 @@
+//! Beginning a checkout.
+
+use serde_json::{Value, json};
+
+use super::{CHECKOUT, error, keys};
+use crate::shop::{ANN, BOB, FRONTEND, Shop};
+use crate::support::raw::Reply;
+use crate::support::stripe::{Fault, KEY, PRICE_LIFETIME, PRICE_MONTHLY};
+
+async fn begin(shop: &Shop, user: &str, plan: &str) -> Reply {
+    let body = json!({ "plan_type": plan });
+    shop.post(CHECKOUT, &shop.token(user), &body).await
+}
+
+#[tokio::test]
+async fn a_checkout_is_made_as_the_contract_says() {
+    let shop = Shop::open().await;
+    for (plan, price, mode, data) in [
+        (
+            "monthly",
+            PRICE_MONTHLY,
+            "subscription",
+            "subscription_data",
+        ),
+        ("lifetime", PRICE_LIFETIME, "payment", "payment_intent_data"),
+    ] {
+        let reply = begin(&shop, ANN, plan).await;
+        assert_eq!(reply.status, 201, "{}", reply.text());
+        let answer = reply.json();
+        let names = ["checkout_url", "customer_id", "session_id", "success"];
+        assert_eq!(
+            (keys(&answer), &answer["success"]),
+            (names.to_vec(), &json!(true))
+        );
+        let call = shop
+            .stripe
+            .calls_of("POST", "/v1/checkout/sessions")
+            .pop()
+            .expect("a call");
+        let sent = &call.params;
+        let metadata = json!({ "auth0_user_id": ANN, "plan_type": plan });
+        assert_eq!(sent["mode"], mode);
+        assert_eq!(sent["line_items"]["0"]["price"], price);
+        assert_eq!(sent["customer"], answer["customer_id"]);
+        assert_eq!(sent["client_reference_id"], ANN);
+        assert_eq!(sent["metadata"], metadata);
+        assert_eq!(sent[data]["metadata"], metadata);
+        let success =
+            format!("{FRONTEND}?payment=success&plan={plan}&session_id={{CHECKOUT_SESSION_ID}}");
+        assert_eq!(sent["success_url"], success);
+        assert_eq!(sent["cancel_url"], format!("{FRONTEND}?payment=canceled"));
+        for unwanted in ["payment_method_types", "ui_mode", "customer_email"] {
+            assert_eq!(sent[unwanted], Value::Null, "{unwanted}");
+        }
+        assert!(call.idempotency_key.is_some());
+    }
+    assert_eq!(
+        shop.stripe.ids("customer").len(),
+        1,
+        "one customer for each user"
+    );
+}
+
+#[tokio::test]
+async fn a_plan_that_is_not_sold_is_refused_by_its_name() {
+    let shop = Shop::open().await;
+    for plan in ["gold", "free", "Monthly", ""] {
+        let (status, _, detail) = error(&begin(&shop, ANN, plan).await);
+        assert_eq!(
+            (status, detail),
+            (400, format!("Invalid plan type: {plan}"))
+        );
+    }
+    assert!(shop.stripe.calls().is_empty());
+}
+
+#[tokio::test]
+async fn who_holds_the_plan_or_a_higher_one_is_told_what_to_do_instead() {
+    let shop = Shop::open().await;
+    shop.buy(ANN, "monthly").await;
+    let (status, code, detail) = error(&begin(&shop, ANN, "monthly").await);
+    assert_eq!((status, code.as_str()), (409, "already_owned"));
+    assert!(detail.contains("customer portal"), "{detail}");
+    shop.buy(ANN, "lifetime").await;
+    for plan in ["monthly", "lifetime"] {
+        assert_eq!(begin(&shop, ANN, plan).await.status, 409, "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_just_paid_is_not_sold_again_although_the_webhook_is_late() {
+    let shop = Shop::open().await;
+    shop.stripe.hold_events();
+    let session = shop.checkout(ANN, "lifetime").await;
+    shop.stripe.pay(&session);
+    let reply = begin(&shop, ANN, "lifetime").await;
+    assert_eq!(error(&reply).0, 409);
+    assert_eq!(shop.stripe.ids("checkout.session"), [session]);
+}
+
+#[tokio::test]
+async fn stripe_away_is_503_busy_429_and_refusing_502() {
+    let mut shop = Shop::open().await;
+    let wait = |reply: &Reply| reply.header("retry-after").map(str::to_owned);
+    shop.stripe
+        .fault("POST", "/v1/customers", Fault::rate_limited(7));
+    let reply = begin(&shop, ANN, "monthly").await;
+    assert_eq!((error(&reply).0, wait(&reply).as_deref()), (429, Some("7")));
+    shop.stripe.mend();
+    shop.stripe.revoke_key(KEY);
+    let reply = begin(&shop, ANN, "monthly").await;
+    assert_eq!(error(&reply).0, 502);
+    assert!(!reply.text().contains(KEY), "{}", reply.text());
+    shop.stripe.accept_key(KEY);
+    shop.stripe.go_down().await;
+    let reply = begin(&shop, ANN, "monthly").await;
+    assert_eq!(error(&reply).0, 503);
+    assert!(wait(&reply).is_some());
+    shop.stripe.come_up();
+    assert_eq!(begin(&shop, ANN, "monthly").await.status, 201);
+}
+
+#[tokio::test]
+async fn two_users_never_share_a_session_or_a_customer() {
+    let shop = Shop::open().await;
+    let (ann, bob) = (
+        begin(&shop, ANN, "monthly").await,
+        begin(&shop, BOB, "monthly").await,
+    );
+    for key in ["session_id", "customer_id"] {
+        assert_ne!(ann.json()[key], bob.json()[key], "{key}");
+    }
+}

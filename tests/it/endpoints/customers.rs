@@ -1,0 +1,112 @@
+//! Whose a Stripe customer is.
+
+use http::Method;
+use serde_json::json;
+
+use super::{CHECKOUT, PORTAL, SUBSCRIPTIONS, error};
+use crate::shop::{ANN, Shop};
+use crate::support::auth0::{self, Trouble};
+use crate::support::stripe::{Fault, PRICE_MONTHLY};
+
+#[tokio::test]
+async fn nobody_gets_a_customer_by_its_e_mail() {
+    let shop = Shop::open().await;
+    let theirs = shop
+        .stripe
+        .new_customer("somebody@example.test", &json!({}));
+    shop.stripe
+        .create_subscription_by_hand(&theirs, &[PRICE_MONTHLY]);
+    let token = shop.token(ANN);
+    assert_eq!(
+        shop.get(SUBSCRIPTIONS, &token).await.json()["subscriptions"],
+        json!([])
+    );
+    assert_eq!(error(&shop.post(PORTAL, &token, &json!({})).await).0, 404);
+    assert_eq!(shop.premium_status(ANN).await["plan_type"], "free");
+    let reply = shop
+        .post(CHECKOUT, &token, &json!({ "plan_type": "monthly" }))
+        .await;
+    assert_ne!(reply.json()["customer_id"], theirs);
+    assert_eq!(
+        shop.get(SUBSCRIPTIONS, &token).await.json()["subscriptions"],
+        json!([])
+    );
+}
+
+#[tokio::test]
+async fn a_reference_that_anybody_can_write_opens_no_billing() {
+    let shop = Shop::open().await;
+    let session = shop.stripe.payment_link_purchase(ANN, PRICE_MONTHLY, false);
+    // It was paid for Ann, so she has it; what it was paid with is somebody's who is not known.
+    shop.auth0.until_roles(ANN, &["premium-monthly"]).await;
+    let token = shop.token(ANN);
+    assert_eq!(
+        shop.get(SUBSCRIPTIONS, &token).await.json()["subscriptions"],
+        json!([])
+    );
+    assert_eq!(error(&shop.post(PORTAL, &token, &json!({})).await).0, 404);
+    let id = shop.stripe.subscription_of(&session);
+    let reply = shop
+        .post(super::CANCEL, &token, &json!({ "subscription_id": id }))
+        .await;
+    assert_eq!(error(&reply).0, 404);
+}
+
+#[tokio::test]
+async fn a_new_customer_bears_the_user_and_an_e_mail_that_is_verified() {
+    for (verified, expected) in [(true, json!("ann@example.test")), (false, json!(null))] {
+        let shop = Shop::open().await;
+        shop.auth0.create_user(ANN, "ann@example.test", verified);
+        shop.checkout(ANN, "monthly").await;
+        let call = &shop.stripe.calls_of("POST", "/v1/customers")[0];
+        assert_eq!(call.params["email"], expected);
+        assert_eq!(call.params["metadata"], json!({ "auth0_user_id": ANN }));
+    }
+}
+
+#[tokio::test]
+async fn without_auth0_a_checkout_begins_all_the_same() {
+    let shop = Shop::open().await;
+    let trouble = Trouble::Instead(auth0::Fault::Hang);
+    shop.auth0.trouble(Method::GET, "/api/v2/users/*", trouble);
+    shop.checkout(ANN, "monthly").await;
+    shop.auth0.mend_all();
+    // The customer is known by now.
+    shop.checkout(ANN, "lifetime").await;
+    assert_eq!(shop.stripe.ids("customer").len(), 1);
+}
+
+#[tokio::test]
+async fn a_customer_whose_making_was_not_answered_is_found_again_whatever_the_e_mail_is_by_then() {
+    for (first, second, customers) in [
+        (true, true, 1),
+        (false, true, 1),
+        (true, false, 2),
+        (false, false, 1),
+    ] {
+        let shop = Shop::open().await;
+        shop.auth0.create_user(ANN, "ann@example.test", first);
+        shop.stripe.fault("POST", "/v1/customers", Fault::CutAfter);
+        let (token, body) = (shop.token(ANN), json!({ "plan_type": "monthly" }));
+        let reply = shop.post(CHECKOUT, &token, &body).await;
+        assert_eq!(error(&reply).0, 503);
+        shop.stripe.mend();
+        shop.auth0.create_user(ANN, "ann@example.test", second);
+        shop.checkout(ANN, "monthly").await;
+        let found = shop.stripe.ids("customer").len();
+        assert_eq!(found, customers, "verified {first}, then {second}");
+    }
+}
+
+#[tokio::test]
+async fn a_customer_that_stripe_has_deleted_is_followed_by_a_new_one() {
+    let shop = Shop::open().await;
+    shop.stripe.hold_events();
+    let first = shop.checkout(ANN, "monthly").await;
+    let old = shop.stripe.ids("customer").remove(0);
+    shop.stripe.delete_customer(&old);
+    let second = shop.checkout(ANN, "lifetime").await;
+    assert_ne!(first, second);
+    assert_ne!(shop.stripe.object(&second)["customer"], json!(old));
+    assert_eq!(shop.stripe.ids("checkout.session").len(), 2);
+}
