@@ -60,7 +60,7 @@ pub enum StartupError {
     /// No client for Auth0's Management API can be made.
     #[error(transparent)]
     Auth0(#[from] auth0::Error),
-    /// The config asks for PostgreSQL.
+    /// The config asks for `PostgreSQL`.
     #[error("store.url: this version keeps the ledger in SQLite alone: write `sqlite://FILE`")]
     Postgres,
     /// A socket broke.

@@ -30,6 +30,7 @@ use http_body_util::Full;
 
 use crate::clock::Clock;
 use crate::entitlement::Terms;
+use crate::policy::Permissions;
 use crate::reply::Problem;
 use crate::store::{Inbox, Store, UnixMillis};
 use crate::telemetry::Metrics;
@@ -85,6 +86,8 @@ pub struct Config {
     pub frontend_url: String,
     /// Whether a cancelled subscription ends at once rather than with its period.
     pub cancel_now: bool,
+    /// The longest time for which the tenant issues an access token.
+    pub max_token_age: Duration,
 }
 
 /// What the endpoints work with.
@@ -112,6 +115,8 @@ pub struct Call<B> {
     pub endpoint: Endpoint,
     /// The user who asks; the empty text where the endpoint needs none.
     pub user: String,
+    /// What the user may do now.
+    pub permissions: Permissions,
     /// The last path segment as it was normalised, for endpoints with a parameter.
     pub parameter: String,
     /// The query, without its `?`.
@@ -216,6 +221,7 @@ impl Endpoints {
         let Call {
             endpoint,
             user,
+            permissions,
             parameter,
             query,
             headers,
@@ -230,6 +236,7 @@ impl Endpoints {
             Ok(body) => {
                 let request = Request {
                     user,
+                    permissions,
                     parameter,
                     query,
                     headers,
@@ -252,6 +259,7 @@ impl Endpoints {
     ) -> Result<Response<Full<Bytes>>, Failure> {
         let Request {
             user,
+            permissions,
             parameter,
             query,
             headers,
@@ -267,7 +275,7 @@ impl Endpoints {
             Endpoint::CancelSubscription => self.cancel_subscription(&user, &body).await,
             Endpoint::CustomerPortal => self.customer_portal(&user, &body).await,
             Endpoint::Webhook => self.webhook(&headers, body).await,
-            Endpoint::PremiumStatus => self.premium_status(&user).await,
+            Endpoint::PremiumStatus => self.premium_status(&user, &permissions).await,
             Endpoint::PremiumUsers => self.premium_users(&query).await,
         }
     }
@@ -336,6 +344,7 @@ impl Endpoints {
 /// A request whose body was read.
 struct Request {
     user: String,
+    permissions: Permissions,
     parameter: String,
     query: String,
     headers: HeaderMap,

@@ -60,7 +60,8 @@ impl Stage {
         let auth = config.auth.clone().expect("the auth0 section");
         let keys = Arc::new(Keys::new(auth.jwks, Arc::clone(&metrics)).expect("a client"));
         TaskTracker::new().spawn(Arc::clone(&keys).run(Stop::new().token()));
-        let app = App::start(config.clone(), Outlets::default(), Stop::new()).expect("a free port");
+        let start = App::start(config.clone(), Outlets::default(), Stop::new());
+        let app = runtime.block_on(start).expect("a free port");
         let gate = app.listening[0];
         TaskTracker::new().spawn(app.run(pending()));
         let draft = auth0.draft("auth0|0123456789abcdef01234567", &PERMISSIONS);

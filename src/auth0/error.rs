@@ -36,7 +36,7 @@ pub enum Kind {
     #[error("there is no such user")]
     NoUser,
     /// A role that the config names does not exist in the tenant.
-    #[error("there is no role named {0:?} in the tenant; make it, or run bootstrap")]
+    #[error("there is no role named {0:?} in the tenant; make it")]
     NoRole(String),
     /// Any other 4xx.
     #[error("the request is refused with {0}")]

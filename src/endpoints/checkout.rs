@@ -13,6 +13,7 @@ use serde_json::json;
 use super::Endpoints;
 use super::body::Fields;
 use super::failure::Failure;
+use super::look::Seen;
 use crate::entitlement::{Catalog, Mode};
 use crate::reply;
 use crate::stripe::{CheckoutSession, SessionMode};
@@ -97,18 +98,24 @@ impl Endpoints {
         let terms = self.parts.terms.load_full();
         let order = Order::parse(user, headers, body, &terms.catalog)?;
         let seen = self.look(user).await?;
-        self.refuse_owned(&order, &terms.catalog).await?;
+        self.refuse_owned(&order, &seen, &terms.catalog).await?;
         let (session, customer) = self.open_session(&order, &seen, &terms.catalog).await?;
         Ok(answer(&session, &customer))
     }
 
-    /// Refuses what the user has already.
-    async fn refuse_owned(&self, order: &Order<'_>, catalog: &Catalog) -> Result<(), Failure> {
+    /// Refuses what the user has already, or has just paid for.
+    async fn refuse_owned(
+        &self,
+        order: &Order<'_>,
+        seen: &Seen,
+        catalog: &Catalog,
+    ) -> Result<(), Failure> {
         let row = self.parts.store.entitlement(order.user).await?;
         let held = row.filter(|row| row.derived.paid);
-        let Some(held) = held.and_then(|row| row.derived.plan) else {
-            return Ok(());
-        };
+        let held = held.and_then(|row| row.derived.plan);
+        let plans = held.into_iter().chain(seen.paid.iter().cloned());
+        let highest = plans.max_by_key(|plan| catalog.rank(plan));
+        let Some(held) = highest else { return Ok(()) };
         if catalog.rank(&held) >= catalog.rank(&order.plan) {
             let wanted = order.plan.clone();
             return Err(Failure::Owned { held, wanted });

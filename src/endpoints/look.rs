@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::Endpoints;
 use super::allowance::Allowance;
 use crate::store::{Purchase, PurchaseState, StoreError, UnixMillis};
-use crate::stripe::SessionStatus;
+use crate::stripe::{CheckoutSession, SessionMode, SessionStatus};
 
 /// How long a look counts, and how often a user may cause one.
 const FRESH: Duration = Duration::from_secs(2);
@@ -46,6 +46,8 @@ pub(super) struct Seen {
     pub(super) stale: bool,
     /// Checkouts that can still be paid.
     pub(super) open: Vec<String>,
+    /// Plans that are paid for at Stripe, while the ledger does not have them yet.
+    pub(super) paid: Vec<String>,
 }
 
 impl Looks {
@@ -95,8 +97,12 @@ impl Endpoints {
         };
         let asked = tokio::time::timeout(DEADLINE, asking).await;
         seen.stale = !matches!(asked, Ok(Ok(())));
-        if !complete.is_empty() && !self.take_in(user, &complete).await {
-            seen.stale = true;
+        if !complete.is_empty() {
+            if self.take_in(user, &complete).await {
+                seen.paid.clear();
+            } else {
+                seen.stale = true;
+            }
         }
         seen
     }
@@ -112,6 +118,9 @@ impl Endpoints {
         let session = session.map_err(|error| {
             tracing::warn!(error = %error, "an open checkout could not be looked at");
         })?;
+        if session.as_ref().is_some_and(is_paid) {
+            seen.paid.push(purchase.plan.clone());
+        }
         match session.map(|session| session.status) {
             Some(SessionStatus::Complete) => complete.push(purchase),
             Some(SessionStatus::Open | SessionStatus::Unknown(_)) => {
@@ -152,6 +161,16 @@ impl Endpoints {
             tracing::warn!(error = %error, "a finished checkout could not be recorded");
         }
     }
+}
+
+/// Whether the checkout went through and its money came and stays.
+fn is_paid(session: &CheckoutSession) -> bool {
+    let came = matches!(
+        session.payment_status.as_str(),
+        "paid" | "no_payment_required"
+    );
+    let stays = session.mode != SessionMode::Payment || session.payment.is_kept();
+    session.status == SessionStatus::Complete && came && stays
 }
 
 /// The checkouts to look at, the newest first.

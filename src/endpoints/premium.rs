@@ -12,7 +12,9 @@ use serde::Serialize;
 
 use super::Endpoints;
 use super::failure::Failure;
+use crate::policy::Permissions;
 use crate::reply::{json, timestamp};
+use crate::store::UnixMillis;
 use reading::{Reading, Status};
 pub(super) use roles::RoleReadings;
 
@@ -32,17 +34,23 @@ impl Endpoints {
     pub(super) async fn premium_status(
         &self,
         user: &str,
+        permissions: &Permissions,
     ) -> Result<Response<Full<Bytes>>, Failure> {
         let seen = self.look(user).await?;
         let row = self.parts.store.entitlement(user).await?;
         let sequence = row.as_ref().map(|row| row.sequence);
         let roles = self.roles_of(user, sequence, DEADLINE).await;
         let terms = self.parts.terms.load();
+        let (catalog, now) = (&terms.catalog, self.now_millis());
+        let row = reading::with_paid(row, &seen.paid, catalog, now);
         let reading = Reading {
             row: row.as_ref(),
             roles: roles.as_ref().map(|roles| roles.as_slice()),
-            catalog: &terms.catalog,
-            now: self.now_millis(),
+            permissions,
+            catalog,
+            now,
+            decisive: UnixMillis::try_from(self.config.max_token_age.as_millis())
+                .unwrap_or(UnixMillis::MAX),
         };
         let mut premium_status = reading.status();
         premium_status.stale |= seen.stale;

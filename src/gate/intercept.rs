@@ -11,7 +11,7 @@ use super::Admission;
 use super::record::Record;
 use super::refusal::{self, Refusal};
 use crate::endpoints::{self, Call, Endpoints};
-use crate::policy::{Fallback, Found, NormalPath, Pattern, Requirement};
+use crate::policy::{Fallback, Found, NormalPath, Pattern, Permissions, Requirement};
 use crate::server::RequestBody;
 
 /// One endpoint of the HTTP contract.
@@ -179,6 +179,7 @@ pub(super) async fn serve(
     let call = Call {
         endpoint: endpoint.handler,
         user: user.map(|who| who.subject.to_string()).unwrap_or_default(),
+        permissions: user.map_or_else(|| Permissions::new([]), |who| who.permissions.clone()),
         parameter,
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,

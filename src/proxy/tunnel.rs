@@ -109,7 +109,7 @@ impl Ends {
             end.await;
             self.over.cancel();
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Waits until the client has to be told, and returns what it is told.

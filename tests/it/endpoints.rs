@@ -13,6 +13,7 @@ mod verify;
 mod webhook;
 
 use serde_json::Value;
+use sqlx::{Connection as _, SqliteConnection};
 
 use crate::shop::Shop;
 use crate::support::raw::Reply;
@@ -49,4 +50,12 @@ async fn post_raw(shop: &Shop, path: &str, user: &str, body: &str, content_type:
         ("Content-Type", content_type),
     ];
     shop.gate.send("POST", path, &headers, body).await
+}
+
+/// A connection to the ledger of its own.
+async fn ledger(shop: &Shop) -> SqliteConnection {
+    let path = shop.gate.folder.path().join("ledger.db");
+    SqliteConnection::connect(&format!("sqlite://{}", path.display()))
+        .await
+        .expect("the ledger")
 }

@@ -21,10 +21,10 @@ impl Validator {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/stripe-openapi.json");
         let text = std::fs::read_to_string(file).ok()?;
         let mut description: Value = serde_json::from_str(&text).expect("JSON");
-        match description["paths"].take() {
-            Value::Object(paths) => Some(Self { paths }),
-            other => unreachable!("a description without paths: {other}"),
-        }
+        let Value::Object(paths) = description["paths"].take() else {
+            unreachable!("a description without paths");
+        };
+        Some(Self { paths })
     }
 
     /// The path, as the description writes it, that `method` and `path` lead to.

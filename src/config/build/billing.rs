@@ -18,7 +18,7 @@ const STRIPE_RETRIES: u32 = 2;
 /// After a failure a job waits up to a second, then up to two, and so on.
 const BACKOFF: Duration = Duration::from_secs(1);
 /// A job that keeps failing is tried every ten minutes at least, so that a mended tenant is noticed soon.
-const MAX_BACKOFF: Duration = Duration::from_mins(10);
+const MAX_BACKOFF: Duration = Duration::from_secs(10 * 60);
 
 /// Billing, if the file has a `stripe` section.
 ///
@@ -66,6 +66,7 @@ fn built(
             webhook_tolerance,
             frontend_url: without_slash(&raw.frontend_url.value()?.text),
             cancel_now: raw.cancel.value()? == Cancel::Immediately,
+            max_token_age: auth0.max_token_age.value()?.0,
         },
         terms: Terms {
             catalog: sold?.catalog(),

@@ -46,7 +46,7 @@ impl Endpoints {
             match opened {
                 Opened::Open(session) => return Ok((*session, customer)),
                 Opened::Over if order.key.is_some() => return Err(Failure::IdempotencyKeyUsed),
-                Opened::Over => self.refuse_owned(order, catalog).await?,
+                Opened::Over => self.refuse_owned(order, seen, catalog).await?,
             }
         }
         Err(Failure::CheckoutRace)

@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::entitlement::{Catalog, Plan};
+use crate::policy::Permissions;
 use crate::reply::timestamp;
-use crate::store::{Entitlement, UnixMillis};
+use crate::store::{Derived, Entitlement, UnixMillis};
 
-/// For so long after a change the ledger alone decides. As long as Auth0's tokens live by default.
-const DECISIVE: UnixMillis = 24 * 60 * 60 * 1000;
 /// What makes a role an admin's, whatever its name.
 const ADMIN_PERMISSION: &str = "access:admin-panel";
 /// What makes a role an admin's, whatever it may do.
@@ -23,8 +22,12 @@ pub(super) struct Reading<'a> {
     pub(super) row: Option<&'a Entitlement>,
     /// The roles that Auth0 names; `None` when it is away.
     pub(super) roles: Option<&'a [String]>,
+    /// What the user may do by the token, and by what the ledger knows.
+    pub(super) permissions: &'a Permissions,
     pub(super) catalog: &'a Catalog,
     pub(super) now: UnixMillis,
+    /// For so long after a change the ledger alone decides.
+    pub(super) decisive: UnixMillis,
 }
 
 /// `premium_status` of the answer.
@@ -128,25 +131,55 @@ impl<'a> Reading<'a> {
     fn is_decisive(&self) -> bool {
         let changed_at = self.row.and_then(|row| row.changed_at);
         let is_young =
-            changed_at.is_some_and(|changed| self.now.saturating_sub(changed) < DECISIVE);
+            changed_at.is_some_and(|changed| self.now.saturating_sub(changed) < self.decisive);
         is_young || self.is_unconfirmed()
     }
 
     /// The roles, with those of the plans as the ledger has them where Auth0 may be behind, or away.
     fn shown_roles(&self) -> Vec<String> {
         let remembered = || self.row.and_then(|row| row.roles.as_deref());
-        let read = self.roles.or_else(remembered).unwrap_or_default();
+        let Some(read) = self.roles.or_else(remembered) else {
+            return self.guessed_roles();
+        };
         if self.roles.is_some() && !self.is_unconfirmed() {
             return read.to_vec();
         }
         let plan = self.ledger_plan();
         let is_managed = |role: &&String| self.catalog.plan_of_role(role).is_some();
-        let mut roles: Vec<String> = match self.row {
-            Some(_) => read.iter().filter(|r| !is_managed(r)).cloned().collect(),
-            None => Vec::new(),
-        };
+        let mut roles: Vec<String> = read.iter().filter(|r| !is_managed(r)).cloned().collect();
         roles.extend(plan.map(|plan| plan.role.clone()));
         roles
+    }
+
+    /// The roles of a user whom neither Auth0 nor the ledger can tell of now: the ledger's plan, else what the token can
+    /// do says. Somebody who has paid must not be told otherwise because Auth0 is away.
+    fn guessed_roles(&self) -> Vec<String> {
+        let holds_all = |held: &[String]| held.iter().all(|name| self.permissions.contains(name));
+        let admin = self.catalog.roles().iter().find(|role| {
+            let is_plans = self.catalog.plan_of_role(&role.name).is_some();
+            !is_plans && self.is_admin(&role.name) && holds_all(&role.permissions)
+        });
+        let base = self.catalog.base();
+        let is_told = |plan: &&Plan| {
+            let is_basic = |held| base.is_some_and(|base| base.permissions.contains(held));
+            is_bought(plan)
+                && holds_all(&plan.permissions)
+                && !plan.permissions.iter().all(is_basic)
+        };
+        let told = self.catalog.plans().iter().filter(is_told);
+        let told = told.reduce(|best, next| {
+            let is_more = next.permissions.len() > best.permissions.len();
+            if is_more { next } else { best }
+        });
+        let decided = self
+            .ledger_plan()
+            .filter(|plan| is_bought(plan) || self.is_decisive());
+        let plan = decided.or(told.filter(|_| admin.is_none())).or(base);
+        let role = match (decided, admin) {
+            (None, Some(admin)) => Some(&admin.name),
+            (Some(_), _) | (None, None) => plan.map(|plan| &plan.role),
+        };
+        role.cloned().into_iter().collect()
     }
 
     fn permissions(&self, roles: &[String]) -> Vec<String> {
@@ -161,6 +194,33 @@ impl<'a> Reading<'a> {
         let mut permissions = self.catalog.permissions_of(role).iter();
         role == ADMIN_ROLE || permissions.any(|held| held == ADMIN_PERMISSION)
     }
+}
+
+/// The row as it will be once the ledger has what is paid for at Stripe.
+pub(super) fn with_paid(
+    row: Option<Entitlement>,
+    paid: &[String],
+    catalog: &Catalog,
+    now: UnixMillis,
+) -> Option<Entitlement> {
+    let Some(plan) = paid.iter().max_by_key(|plan| catalog.rank(plan)) else {
+        return row;
+    };
+    let held = row.as_ref().and_then(|row| row.derived.plan.as_deref());
+    if held.and_then(|held| catalog.rank(held)) >= catalog.rank(plan) {
+        return row;
+    }
+    Some(Entitlement {
+        derived: Derived {
+            plan: Some(plan.clone()),
+            paid: true,
+            ..Derived::default()
+        },
+        changed_at: Some(now),
+        confirmed_at: None,
+        activated_at: Some(now),
+        ..row.unwrap_or_default()
+    })
 }
 
 fn is_bought(plan: &Plan) -> bool {
@@ -183,6 +243,7 @@ mod tests {
     use serde_json::{Value, json};
 
     const NOW: UnixMillis = 1_700_000_000_000;
+    const DECISIVE: UnixMillis = 24 * 60 * 60 * 1000;
 
     fn row(plan: &str, changed: Option<UnixMillis>, confirmed: bool) -> Entitlement {
         let paid = plan != "free";
@@ -210,8 +271,10 @@ mod tests {
         let reading = Reading {
             row,
             roles: roles.as_deref(),
+            permissions: &Permissions::new([]),
             catalog: &catalog(),
             now: NOW,
+            decisive: DECISIVE,
         };
         serde_json::to_value(reading.status()).unwrap()
     }
@@ -313,5 +376,51 @@ mod tests {
             (&unknown["plan_type"], &unknown["stale"]),
             (&json!("free"), &json!(true))
         );
+    }
+
+    #[test]
+    fn while_auth0_is_away_a_user_of_whom_nothing_is_known_is_what_the_token_says() {
+        let catalog = catalog();
+        let ask = |row: Option<&Entitlement>, held: &[&str]| {
+            let permissions = Permissions::new(held.iter().copied());
+            let reading = Reading {
+                row,
+                roles: None,
+                permissions: &permissions,
+                catalog: &catalog,
+                now: NOW,
+                decisive: DECISIVE,
+            };
+            let status = reading.status();
+            assert!(status.stale);
+            (status.premium_status, status.plan_type)
+        };
+        let premium = ["read:basic-content", "read:premium-content"];
+        let admin = [&premium[..], &["access:admin-panel"]].concat();
+        assert_eq!(ask(None, &premium), ("active", "monthly".to_owned()));
+        assert_eq!(ask(None, &admin), ("active", "admin".to_owned()));
+        assert_eq!(ask(None, &premium[..1]), ("inactive", "free".to_owned()));
+        assert_eq!(ask(None, &[]), ("inactive", "free".to_owned()));
+        // A row that says nothing of a change does not outweigh the token; one that does, does.
+        let quiet = row("free", None, false);
+        assert_eq!(ask(Some(&quiet), &premium).0, "active");
+        let refunded = row("free", Some(5), false);
+        assert_eq!(ask(Some(&refunded), &premium).0, "inactive");
+    }
+
+    #[test]
+    fn what_is_paid_at_stripe_counts_before_the_ledger_has_it() {
+        let catalog = catalog();
+        let paid = ["monthly".to_owned()];
+        let plan = |row: Option<Entitlement>, paid: &[String]| {
+            with_paid(row, paid, &catalog, NOW).and_then(|row| row.derived.plan)
+        };
+        assert_eq!(plan(None, &paid).as_deref(), Some("monthly"));
+        assert_eq!(plan(None, &[]), None);
+        let free = row("free", None, true);
+        assert_eq!(plan(Some(free.clone()), &paid).as_deref(), Some("monthly"));
+        assert_eq!(plan(Some(free), &[]).as_deref(), Some("free"));
+        let lifetime = row("lifetime", None, true);
+        assert_eq!(plan(Some(lifetime), &paid).as_deref(), Some("lifetime"));
     }
 }

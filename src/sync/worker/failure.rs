@@ -23,6 +23,9 @@ pub(super) enum Failure {
     /// The ledger.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A customer that Stripe does not know, when believing it would take away a plan.
+    #[error("Stripe does not know the customer {0}")]
+    UnknownCustomer(String),
     /// Everything together took too long.
     #[error("it was not done within {} s", DEADLINE.as_secs())]
     Late,
@@ -43,6 +46,7 @@ impl Failure {
                 | StoreError::Refused(_)
                 | StoreError::File { .. } => false,
             },
+            Self::UnknownCustomer(_) => false,
             Self::Late => true,
         }
     }
@@ -52,7 +56,7 @@ impl Failure {
         match self {
             Self::Stripe(error) => error.retry_after,
             Self::Auth0(error) => error.retry_after,
-            Self::Store(_) | Self::Late => None,
+            Self::Store(_) | Self::UnknownCustomer(_) | Self::Late => None,
         }
     }
 
@@ -74,7 +78,7 @@ impl Failure {
                 | auth0::Kind::Scope(_)
                 | auth0::Kind::Invalid(_)
                 | auth0::Kind::Unreadable => {
-                    "run `tollgate doctor`, mend what it names, then `tollgate events replay`".to_owned()
+                    "mend what it names, then `tollgate events replay`".to_owned()
                 }
             },
             Self::Stripe(_) => {
@@ -82,6 +86,9 @@ impl Failure {
                     .to_owned()
             }
             Self::Store(_) => "look at the ledger's database, then `tollgate events replay`".to_owned(),
+            Self::UnknownCustomer(_) => "nothing is taken away; see that `stripe.secret_key` is of the account and mode \
+                that this ledger belongs to, then `tollgate events replay`"
+                .to_owned(),
             Self::Late => "see that Stripe and Auth0 answer, then `tollgate events replay`".to_owned(),
         }
     }

@@ -46,6 +46,19 @@ impl Notices {
         }
     }
 
+    /// Tells of a bought plan's role that a user has without having bought anything.
+    pub(super) fn unaccounted(&self, user: &str, roles: &str, metrics: &Metrics) {
+        if self.is_new(format!("{user} holds {roles}")) {
+            metrics.billing.oddity("role");
+            tracing::warn!(
+                user.id = user,
+                roles,
+                "the user has a bought plan's role, and Stripe knows of no purchase: the role is left alone; if it was paid \
+                 for, set `auth0_user_id` in the metadata of the Stripe customer, else take the role away in Auth0"
+            );
+        }
+    }
+
     fn is_new(&self, what: String) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= REMEMBERED {

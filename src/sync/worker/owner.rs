@@ -13,6 +13,8 @@ use crate::stripe::{CheckoutSession, Owner, Subscription};
 pub(super) struct Account {
     /// `cus_…`.
     pub(super) customer: String,
+    /// Stripe does not know it, and nobody told us that it was deleted.
+    pub(super) is_unknown: bool,
     /// The user whom the customer's metadata names.
     pub(super) named: Option<String>,
     /// Who has to do with it as far as the ledger knows, the oldest first.

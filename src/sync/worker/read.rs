@@ -6,7 +6,9 @@ use std::collections::HashSet;
 use super::failure::Failure;
 use super::owner::{Account, named};
 use super::{Job, Sync};
-use crate::entitlement::{Catalog, Purchase as Bought, State, Subscription as Subscribed};
+use crate::entitlement::{
+    Catalog, Purchase as Bought, State, Subscription as Subscribed, SubscriptionStatus,
+};
 use crate::store::{Cause, JobKey, LinkKind, Priority, Purchase, PurchaseState, UnixMillis};
 use crate::stripe::{CheckoutSession, SessionMode, SessionStatus, Subscription};
 
@@ -26,6 +28,13 @@ pub(super) struct Owned<'a> {
 }
 
 impl Reading {
+    /// A customer that the ledger knows, and Stripe does not, not even as deleted.
+    pub(super) fn unknown_customer(&self) -> Option<&str> {
+        let mut accounts = self.accounts.iter();
+        let unknown = accounts.find(|account| account.is_unknown)?;
+        Some(&unknown.customer)
+    }
+
     /// What is `user`'s.
     pub(super) fn of(&self, user: &str) -> Owned<'_> {
         let mut owned = Owned {
@@ -81,6 +90,23 @@ impl Reading {
 }
 
 impl Owned<'_> {
+    /// Whether anything was ever bought, as far as Stripe can tell.
+    pub(super) fn has_bought(&self) -> bool {
+        let began = |status: &SubscriptionStatus| match status {
+            SubscriptionStatus::Incomplete | SubscriptionStatus::IncompleteExpired => false,
+            SubscriptionStatus::Trialing
+            | SubscriptionStatus::Active
+            | SubscriptionStatus::PastDue
+            | SubscriptionStatus::Canceled
+            | SubscriptionStatus::Unpaid
+            | SubscriptionStatus::Paused
+            | SubscriptionStatus::Unknown(_) => true,
+        };
+        let mut sessions = self.sessions.iter();
+        self.subscriptions.iter().any(|one| began(&one.status))
+            || sessions.any(|session| session.status == SessionStatus::Complete)
+    }
+
     /// What counts of it for access.
     pub(super) fn state(&self) -> State {
         let subscriptions = self.subscriptions.iter().map(|subscription| Subscribed {
@@ -146,11 +172,12 @@ impl Sync {
             stripe.subscriptions(&id),
             stripe.checkout_sessions(&id),
         )?;
-        let is_gone = customer.as_ref().is_none_or(|customer| customer.deleted);
+        let is_gone = customer.as_ref().is_some_and(|customer| customer.deleted);
         if is_gone && !known_deleted {
             self.parts.store.customer_deleted(&id).await?;
         }
         Ok(Account {
+            is_unknown: customer.is_none() && !known_deleted,
             named: customer.and_then(|customer| customer.user),
             links: self.parts.store.users_of(&id).await?,
             customer: id,

@@ -90,11 +90,14 @@ struct Change<'a> {
 
 impl Sync {
     /// Makes Auth0 say what `row` says, and writes down that it does.
+    ///
+    /// Of a user who never bought anything, as far as Stripe and the ledger know (`is_customer`), a bought plan's role
+    /// is left alone and told of: it was given by hand, or paid for under a customer that nobody has linked yet.
     pub(super) async fn align(
         &self,
         job: &Job,
         user: &str,
-        row: &Entitlement,
+        (row, is_customer): (&Entitlement, bool),
         catalog: &Catalog,
     ) -> Result<(), Failure> {
         let (store, auth0) = (&self.parts.store, &self.parts.auth0);
@@ -106,7 +109,12 @@ impl Sync {
         let target = plan.map(|plan| plan.role.as_str());
         let held = auth0.roles_of(user).await?;
         let lately = self.lately(user).await?;
-        let difference = Difference::between(&held, target, &lately, catalog);
+        let mut difference = Difference::between(&held, target, &lately, catalog);
+        if !is_customer && difference.takes_what_is_sold(catalog) {
+            let roles = difference.remove.join(", ");
+            self.notices.unaccounted(user, &roles, &self.parts.metrics);
+            difference = Difference::default();
+        }
         let is_unconfirmed = row.changed_at.is_some() && row.confirmed_at.is_none();
         // While the roles are wrong, no token is to be believed that was made of them.
         let begins = !difference.is_none() && !is_unconfirmed;

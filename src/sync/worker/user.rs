@@ -1,7 +1,7 @@
 //! The way of a user's job: read, derive, write down, change the roles that differ, confirm.
 
 use super::failure::Failure;
-use super::read::Owned;
+use super::read::{Owned, Reading};
 use super::roles::{LATE_MS, is_unconfirmed};
 use super::{Job, Sync};
 use crate::clock::UnixSeconds;
@@ -19,13 +19,16 @@ impl Sync {
         let reading = self.read(user).await?;
         self.share(job, user, &reading.accounts).await?;
         let owned = reading.of(user);
-        self.record(user, &reading, &owned, &terms.catalog).await?;
-
         let entitlement = self.entitlement(user, &owned, &terms);
+        self.must_not_lose(user, &reading, &entitlement).await?;
         let row = self
             .write_down(job, user, &owned, &entitlement, &terms.catalog)
             .await?;
-        self.align(job, user, &row, &terms.catalog).await?;
+        // After it: a checkout that is closed is not looked at any more, so what it gave must stand by then.
+        self.record(user, &reading, &owned, &terms.catalog).await?;
+        let is_customer = row.changed_at.is_some() || owned.has_bought();
+        self.align(job, user, (&row, is_customer), &terms.catalog)
+            .await?;
         self.end_what_is_replaced(job, user, &owned, &entitlement, &terms.catalog)
             .await?;
         Ok(self.parts.store.finish(job, self.now()).await?)
@@ -37,6 +40,24 @@ impl Sync {
             self.notices.oddity(user, &oddity, &self.parts.metrics);
         }
         derive(&state, terms, self.parts.clock.unix_seconds())
+    }
+
+    /// Stripe never forgets a customer: one it does not know is another account's, or of the other mode. That is no
+    /// reason to take from anybody what they paid for.
+    async fn must_not_lose(
+        &self,
+        user: &str,
+        reading: &Reading,
+        entitlement: &Entitlement,
+    ) -> Result<(), Failure> {
+        let Some(customer) = reading.unknown_customer() else {
+            return Ok(());
+        };
+        let before = self.parts.store.entitlement(user).await?;
+        if entitlement.backing.is_none() && before.is_some_and(|row| row.derived.paid) {
+            return Err(Failure::UnknownCustomer(customer.to_owned()));
+        }
+        Ok(())
     }
 
     /// From here on the overlay knows, whatever Auth0 does.

@@ -39,7 +39,7 @@ const LEDGER_UP: Named = (
 );
 const ENTITLEMENT_ODDITIES: Named = (
     "tollgate_entitlement_oddities_total",
-    "Things Stripe said that somebody should look at: prices of no plan, words that are not known.",
+    "Things Stripe said that somebody should look at: prices of no plan, words that are not known, customers of several users, roles nobody paid for.",
 );
 
 const NO_LABELS: &[&str] = &[];
@@ -134,7 +134,7 @@ impl BillingMetrics {
             .set(if up { 1.0 } else { 0.0 });
     }
 
-    /// Counts something of Stripe's that somebody should look at: `price`, `status`, `owner`.
+    /// Counts something of Stripe's that somebody should look at: `price`, `status`, `owner`, `role`.
     pub fn oddity(&self, kind: &str) {
         self.oddities.with_label_values(&[kind]).inc();
     }

@@ -1,12 +1,14 @@
 //! Whose a Stripe customer is.
 
+use futures_util::future::join_all;
 use http::Method;
 use serde_json::json;
+use sqlx::Executor as _;
 
-use super::{CHECKOUT, PORTAL, SUBSCRIPTIONS, error};
+use super::{CHECKOUT, PORTAL, SUBSCRIPTIONS, error, ledger};
 use crate::shop::{ANN, Shop};
 use crate::support::auth0::{self, Trouble};
-use crate::support::stripe::{Fault, PRICE_MONTHLY};
+use crate::support::stripe::PRICE_MONTHLY;
 
 #[tokio::test]
 async fn nobody_gets_a_customer_by_its_e_mail() {
@@ -76,26 +78,28 @@ async fn without_auth0_a_checkout_begins_all_the_same() {
     assert_eq!(shop.stripe.ids("customer").len(), 1);
 }
 
+/// Customers at Stripe when the ledger does not take the first, and the e-mail is verified or not at both tries.
+async fn customers_of_two_tries(first: bool, second: bool) -> usize {
+    let shop = Shop::open().await;
+    shop.auth0.create_user(ANN, "ann@example.test", first);
+    let mut lock = ledger(&shop).await;
+    lock.execute("BEGIN IMMEDIATE").await.expect("the lock");
+    let (token, body) = (shop.token(ANN), json!({ "plan_type": "monthly" }));
+    let reply = shop.post(CHECKOUT, &token, &body).await;
+    assert_eq!(error(&reply).0, 503);
+    assert_eq!(shop.stripe.ids("customer").len(), 1);
+    lock.execute("ROLLBACK").await.expect("released");
+    shop.auth0.create_user(ANN, "ann@example.test", second);
+    shop.checkout(ANN, "monthly").await;
+    shop.stripe.ids("customer").len()
+}
+
 #[tokio::test]
-async fn a_customer_whose_making_was_not_answered_is_found_again_whatever_the_e_mail_is_by_then() {
-    for (first, second, customers) in [
-        (true, true, 1),
-        (false, true, 1),
-        (true, false, 2),
-        (false, false, 1),
-    ] {
-        let shop = Shop::open().await;
-        shop.auth0.create_user(ANN, "ann@example.test", first);
-        shop.stripe.fault("POST", "/v1/customers", Fault::CutAfter);
-        let (token, body) = (shop.token(ANN), json!({ "plan_type": "monthly" }));
-        let reply = shop.post(CHECKOUT, &token, &body).await;
-        assert_eq!(error(&reply).0, 503);
-        shop.stripe.mend();
-        shop.auth0.create_user(ANN, "ann@example.test", second);
-        shop.checkout(ANN, "monthly").await;
-        let found = shop.stripe.ids("customer").len();
-        assert_eq!(found, customers, "verified {first}, then {second}");
-    }
+async fn a_customer_that_the_ledger_does_not_know_is_found_again_whatever_the_e_mail_is_by_then() {
+    let cases = [(true, true), (false, true), (false, false), (true, false)];
+    let tries = cases.map(|(first, second)| customers_of_two_tries(first, second));
+    // Where the e-mail is gone nobody can say what the first try was: that customer is left behind.
+    assert_eq!(join_all(tries).await, [1, 1, 1, 2]);
 }
 
 #[tokio::test]

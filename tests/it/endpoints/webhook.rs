@@ -1,9 +1,9 @@
 //! Events from Stripe.
 
 use serde_json::{Value, json};
-use sqlx::{Connection as _, Executor as _, SqliteConnection};
+use sqlx::Executor as _;
 
-use super::error;
+use super::{error, ledger};
 use crate::shop::{ANN, Shop};
 use crate::support::raw::Reply;
 use crate::support::stripe::{Form, SECRET, Stripe};
@@ -26,14 +26,6 @@ fn event(id: &str, event_type: &str) -> Value {
         "id": id, "object": "event", "type": event_type, "livemode": false, "created": token::now(),
         "data": { "object": { "id": "cus_unknown", "object": "customer", "metadata": {} } },
     })
-}
-
-/// A connection to the ledger of its own.
-async fn ledger(shop: &Shop) -> SqliteConnection {
-    let path = shop.gate.folder.path().join("ledger.db");
-    SqliteConnection::connect(&format!("sqlite://{}", path.display()))
-        .await
-        .expect("the ledger")
 }
 
 #[tokio::test]

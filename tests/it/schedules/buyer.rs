@@ -20,8 +20,12 @@ pub(super) struct Buyer {
     /// Roles that no plan names.
     pub(super) others: Vec<&'static str>,
     pub(super) bought: Bought,
+    /// Began with a role that is sold, given by hand.
+    pub(super) is_guest_of_honour: bool,
     /// Bought where the ledger has not made the customer: only its own events lead there.
     pub(super) has_bought_elsewhere: bool,
+    /// What was bought so, by the session, until the ledger has dealt with an event of the session.
+    unnoticed: Vec<(String, String)>,
     /// Complete, and not paid yet.
     unpaid: Vec<String>,
     refunds: Vec<String>,
@@ -30,12 +34,14 @@ pub(super) struct Buyer {
 }
 
 impl Buyer {
-    pub(super) fn new(user: &str, others: Vec<&'static str>) -> Self {
+    pub(super) fn new(user: &str, others: Vec<&'static str>, is_guest_of_honour: bool) -> Self {
         Self {
             user: user.to_owned(),
             others,
             bought: Bought::default(),
+            is_guest_of_honour,
             has_bought_elsewhere: false,
+            unnoticed: Vec::new(),
             unpaid: Vec::new(),
             refunds: Vec::new(),
             disputes: Vec::new(),
@@ -80,17 +86,18 @@ impl Buyer {
             "lifetime"
         };
         let session = market.checkout(&self.user, plan).await;
-        let how = self.pay(random, &market.stripe, &session, plan);
+        let (how, _) = self.pay(random, &market.stripe, &session, plan);
         Some(format!("{plan} {how}"))
     }
 
+    /// Tells how, and what was bought.
     fn pay(
         &mut self,
         random: &mut Rng,
         stripe: &Stripe,
         session: &str,
         plan: &str,
-    ) -> &'static str {
+    ) -> (&'static str, Option<String>) {
         let how = match random.u8(0..10) {
             0..=5 => {
                 stripe.pay(session);
@@ -107,21 +114,43 @@ impl Buyer {
             }
             _ => {
                 stripe.expire(session);
-                return "given up";
+                return ("given up", None);
             }
         };
-        self.keep(stripe, session, plan);
-        how
+        (how, Some(self.keep(stripe, session, plan)))
     }
 
-    fn keep(&mut self, stripe: &Stripe, session: &str, plan: &str) {
-        if plan == "monthly" {
-            self.bought
-                .subscriptions
-                .push(stripe.subscription_of(session));
+    /// Gives the id of what was bought: the subscription, or the session itself.
+    fn keep(&mut self, stripe: &Stripe, session: &str, plan: &str) -> String {
+        let (list, id) = if plan == "monthly" {
+            let id = stripe.subscription_of(session);
+            (&mut self.bought.subscriptions, id)
         } else {
-            self.bought.lifetime.push(session.to_owned());
+            (&mut self.bought.lifetime, session.to_owned())
+        };
+        list.push(id.clone());
+        id
+    }
+
+    /// What it is possible to know of.
+    pub(super) fn known(&self) -> Bought {
+        let is_known = |id: &String| self.unnoticed.iter().all(|(_, bought)| bought != id);
+        let known = |ids: &[String]| ids.iter().filter(|id| is_known(id)).cloned().collect();
+        Bought {
+            subscriptions: known(&self.bought.subscriptions),
+            lifetime: known(&self.bought.lifetime),
         }
+    }
+
+    /// Sessions that were bought elsewhere, and not noticed yet.
+    pub(super) fn sessions_elsewhere(&self) -> Vec<String> {
+        let sessions = self.unnoticed.iter();
+        sessions.map(|(session, _)| session.clone()).collect()
+    }
+
+    /// The ledger has dealt with an event of this session.
+    pub(super) fn notice(&mut self, session: &str) {
+        self.unnoticed.retain(|(unnoticed, _)| unnoticed != session);
     }
 
     /// The money of a slow method comes, or not.
@@ -267,7 +296,8 @@ impl Buyer {
         };
         let as_guest = random.bool();
         let session = stripe.payment_link_purchase(&self.user, price, as_guest);
-        self.keep(stripe, &session, plan);
+        let bought = self.keep(stripe, &session, plan);
+        self.unnoticed.push((session, bought));
         Some(format!("{plan} by a link, guest: {as_guest}"))
     }
 
@@ -277,14 +307,24 @@ impl Buyer {
             return None;
         }
         let customer = market.customer(&self.user).await;
+        let stripe = &market.stripe;
         if random.u8(0..3) > 0 {
-            let stripe = &market.stripe;
             let made = stripe.create_subscription_by_hand(&customer, &[PRICE_MONTHLY]);
             self.bought.subscriptions.push(made);
             return Some("a subscription by hand".to_owned());
         }
+        // Stripe lists nothing under a deleted customer. What was bought there is known from our own checkout, or from
+        // an earlier look; of what was bought elsewhere, and never looked at, nobody could know.
+        let mut sessions = stripe.ids("checkout.session").into_iter();
+        let is_elsewhere = sessions.any(|id| {
+            let session = stripe.object(&id);
+            session["customer"] == *customer && session["success_url"].is_null()
+        });
+        if is_elsewhere {
+            return None;
+        }
         self.is_customer_deleted = true;
-        market.stripe.delete_customer(&customer);
+        stripe.delete_customer(&customer);
         Some("the customer is deleted".to_owned())
     }
 
@@ -309,7 +349,9 @@ impl Buyer {
         let session = stripe.new_checkout(customer, price);
         stripe.set_metadata(&session, &json!({ "auth0_user_id": self.user }));
         self.has_bought_elsewhere = true;
-        let how = self.pay(random, stripe, &session, plan);
+        let (how, bought) = self.pay(random, stripe, &session, plan);
+        self.unnoticed
+            .extend(bought.map(|bought| (session, bought)));
         Some(format!("{plan} under {} {how}", short(customer)))
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tollgate::clock::Clock;
 use tollgate::entitlement::{Catalog, effective};
+use tollgate::store::Entitlement;
 use tollgate::sync::{Overlay, load};
 
 use super::oracle::is_managed;
@@ -33,6 +34,10 @@ struct Person {
     tokens: Vec<Token>,
     /// Has paid, and goes on paying.
     is_entitled: bool,
+    /// The ledger has written since then that it is so; what it wrote before may rest on what is over.
+    is_granted: bool,
+    /// How far the ledger's row was when it began.
+    since: i64,
     /// Since then there was a moment with access.
     was_let_in: bool,
     /// Since then there was a moment with a role that is sold.
@@ -65,6 +70,8 @@ impl Witness {
             is_admin,
             tokens: Vec::new(),
             is_entitled: false,
+            is_granted: false,
+            since: 0,
             was_let_in: false,
             had_role: false,
         });
@@ -78,9 +85,14 @@ impl Witness {
 
     /// Whether the user at this place has a right to something that is sold now.
     pub(super) fn entitle(&mut self, place: usize, is_entitled: bool) {
+        let sequence = self.sequence;
         let person = &mut self.people[place];
+        if is_entitled && !person.is_entitled {
+            person.since = sequence;
+        }
         person.is_entitled = is_entitled;
         if !is_entitled {
+            person.is_granted = false;
             person.was_let_in = false;
             person.had_role = false;
             for token in &mut person.tokens {
@@ -101,16 +113,19 @@ impl Witness {
             let life = i64::try_from(LIFE.as_secs()).expect("a day");
             person.tokens.retain(|token| token.issued + life > now);
             let user = person.user.clone();
+            let row = market.store.entitlement(&user).await.expect("a ledger");
+            let is_written = |row: Entitlement| row.derived.paid && row.sequence > person.since;
+            person.is_granted |= person.is_entitled && row.is_some_and(is_written);
             let may = |token: &Token| permissions(overlay, catalog, &user, token);
             let roles = market.auth0.roles_of(&user);
-            person.had_role |= person.is_entitled && has_sold_role(&roles);
+            person.had_role |= person.is_granted && has_sold_role(&roles);
             let fresh = issue(catalog, &roles, now);
             let is_let_in = may(&fresh).contains(&PREMIUM.to_owned());
             assert!(
                 is_let_in || !person.was_let_in,
                 "{user} has paid and is not let in with a new token"
             );
-            person.was_let_in |= is_let_in && person.is_entitled;
+            person.was_let_in |= is_let_in && person.is_granted;
             let is_new = |token: &Token| {
                 token.issued != fresh.issued || token.permissions != fresh.permissions
             };
@@ -125,7 +140,7 @@ impl Witness {
                     "{user} has paid, and a token that was good is good no more: issued {} s ago",
                     now - token.issued
                 );
-                token.has_served |= serves && person.is_entitled;
+                token.has_served |= serves && person.is_granted;
                 assert!(
                     !person.is_admin || held.contains(&ADMIN.to_owned()),
                     "{user} is admin no more"

@@ -38,12 +38,11 @@ fn answer(asked: &Asked) -> Say {
         ("POST", "/v1/billing_portal/sessions") => {
             ok(json!({ "id": "bps_1", "url": "https://x.test/" }))
         }
-        ("POST", "/v1/checkout/sessions") => ok(session),
+        ("POST", "/v1/checkout/sessions") | (_, "/v1/checkout/sessions/cs_1") => ok(session),
         (_, "/v1/customers" | "/v1/customers/cus_1") => ok(json!({ "id": "cus_1" })),
         (_, "/v1/subscriptions/sub_1") => ok(subscription),
         (_, "/v1/subscriptions") => list(subscription),
         (_, "/v1/checkout/sessions") => list(session),
-        (_, "/v1/checkout/sessions/cs_1") => ok(session),
         (_, "/v1/subscription_items" | "/v1/disputes") => {
             list(json!({ "status": "won", "price": "price_1" }))
         }

@@ -247,6 +247,7 @@ async fn a_payment_link_gives_to_whom_the_reference_names_guest_or_not() {
     for (as_guest, form) in [
         (false, Form::Snapshot),
         (false, Form::Thin),
+        (true, Form::Snapshot),
         (true, Form::Thin),
     ] {
         let market = Market::open().await;
@@ -266,4 +267,29 @@ async fn a_payment_link_gives_to_whom_the_reference_names_guest_or_not() {
         deliver().await;
         assert_eq!(market.auth0.roles_of(ANN), ["free-user"], "{case}");
     }
+}
+
+#[tokio::test]
+async fn a_bought_plans_role_is_left_to_a_user_of_whom_stripe_knows_no_purchase() {
+    let market = Market::open().await;
+    market.auth0.take_role(ANN, "free-user");
+    market.auth0.give_role(ANN, "premium-lifetime");
+    // A checkout that came to nothing is no purchase.
+    let customer = market.customer(ANN).await;
+    let session = market.stripe.new_checkout(&customer, PRICE_MONTHLY);
+    market.stripe.expire(&session);
+    market.deliver().await;
+    market.settle().await;
+    assert_eq!(market.auth0.roles_of(ANN), ["premium-lifetime"]);
+    assert!(oddities(&market, "role"));
+    assert_eq!(market.row(ANN).await.changed_at, None, "tokens count");
+    // Once there is one, Stripe decides.
+    let session = market.buy(ANN, "monthly").await;
+    assert_eq!(market.auth0.roles_of(ANN), ["premium-monthly"]);
+    market
+        .stripe
+        .cancel_now(&market.stripe.subscription_of(&session));
+    market.deliver().await;
+    market.settle().await;
+    assert_eq!(market.auth0.roles_of(ANN), ["free-user"]);
 }

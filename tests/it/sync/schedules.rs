@@ -11,7 +11,7 @@ use crate::support::auth0::{Fault as Auth0Fault, Trouble};
 use crate::support::stripe::{Event, Fault, Form};
 
 /// Schedules that are played.
-const SCHEDULES: u64 = 600;
+const SCHEDULES: u64 = 30;
 /// What happens in each.
 const ACTS: usize = 40;
 
