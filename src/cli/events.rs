@@ -7,10 +7,10 @@ use std::path::Path;
 
 use clap::Subcommand;
 
-use self::page::{DeadJob, Detail, Line, print_list, print_one};
+use self::page::{DeadJob, Detail, Line, count, print_list, print_one};
 use super::check::print_as_json;
-use super::read_config;
 use super::ledger::{block_on, open};
+use super::read_config;
 use crate::clock::{Clock, SystemClock};
 use crate::store::{Cause, EventFilter, EventState, JobKey, JobState, Priority, Store};
 
@@ -56,6 +56,9 @@ pub(super) enum Action {
         /// Take up all jobs that were given up instead.
         #[arg(long, conflicts_with = "id")]
         dead: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -89,8 +92,10 @@ pub(super) fn run(path: &Path, action: &Action, out: &mut dyn Write) -> anyhow::
                 list(&*store, &filter, *json, out).await
             }
             Action::Show { id, json } => show(&*store, id, *json, out).await,
-            Action::Replay { id: Some(id), .. } => replay(&*store, id, out).await,
-            Action::Replay { id: None, .. } => replay_dead(&*store, out).await,
+            Action::Replay {
+                id: Some(id), json, ..
+            } => replay(&*store, id, *json, out).await,
+            Action::Replay { id: None, json, .. } => replay_dead(&*store, *json, out).await,
         }
     });
     match done {
@@ -144,19 +149,28 @@ async fn show(store: &dyn Store, id: &str, json: bool, out: &mut dyn Write) -> a
     Ok(0)
 }
 
-async fn replay(store: &dyn Store, id: &str, out: &mut dyn Write) -> anyhow::Result<u8> {
-    if store.replay(id, now()).await? {
+async fn replay(
+    store: &dyn Store,
+    id: &str,
+    json: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<u8> {
+    let queued = store.replay(id, now()).await?;
+    if json {
+        print_as_json(&serde_json::json!({ "id": id, "queued": queued }), out)?;
+    } else if queued {
         writeln!(out, "{id} is queued again")?;
-        return Ok(0);
+    } else {
+        let why = "or none that could concern anybody";
+        writeln!(
+            out,
+            "nothing to do again: the ledger holds no event {id}, {why}"
+        )?;
     }
-    writeln!(
-        out,
-        "nothing to do again: the ledger holds no event {id}, or none that could concern anybody"
-    )?;
-    Ok(1)
+    Ok(u8::from(!queued))
 }
 
-async fn replay_dead(store: &dyn Store, out: &mut dyn Write) -> anyhow::Result<u8> {
+async fn replay_dead(store: &dyn Store, json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
     let dead = store.jobs(JobState::Dead, DEAD_JOBS).await?;
     let cause = Cause {
         why: "replay".to_owned(),
@@ -166,7 +180,11 @@ async fn replay_dead(store: &dyn Store, out: &mut dyn Write) -> anyhow::Result<u
         let priority = Priority::Background;
         store.enqueue(&job.key, &cause, priority, now()).await?;
     }
-    writeln!(out, "{} jobs are queued again", dead.len())?;
+    if json {
+        print_as_json(&serde_json::json!({ "jobs": dead.len() }), out)?;
+    } else {
+        writeln!(out, "{} queued again", count(dead.len(), "job"))?;
+    }
     Ok(0)
 }
 

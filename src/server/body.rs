@@ -1,5 +1,6 @@
 //! Bodies on their way through: the request's with its limits, the answer's with its end noticed.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,9 +13,15 @@ use hyper::body::Incoming;
 use super::watch::Watch;
 use crate::clock::IdleTimer;
 
+/// What is read off of a body that nobody wants: a form, no upload.
+const LEFTOVER: u64 = 64 << 10;
+/// How long that may take: the answer waits for it.
+const LEFTOVER_TIME: Duration = Duration::from_secs(1);
+
 /// A request's body, read as fast as the reader asks for it and no faster.
 pub struct RequestBody {
-    incoming: Incoming,
+    /// There until it is dropped.
+    incoming: Option<Incoming>,
     /// Bytes that may still come.
     allowance: u64,
     idle: IdleTimer,
@@ -38,7 +45,7 @@ pub enum BodyError {
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, patience: Duration, watch: Arc<Watch>) -> Self {
         Self {
-            incoming,
+            incoming: Some(incoming),
             allowance: u64::MAX,
             idle: IdleTimer::new(patience),
             watch,
@@ -49,8 +56,42 @@ impl RequestBody {
     #[must_use]
     pub fn limit(&mut self, bytes: u64) -> bool {
         self.allowance = bytes;
-        self.incoming.size_hint().lower() <= bytes
+        self.size_hint().lower() <= bytes
     }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some(incoming) = self.incoming.take()
+            && !incoming.is_end_stream()
+        {
+            self.watch.leave(incoming);
+        }
+    }
+}
+
+/// Reads what is left of a body that nobody wants, so that the connection can take the next request: a client that
+/// is still sending would find it closed, and lose the answer. Whether the end was reached.
+pub(super) async fn read_off(mut incoming: Incoming, watch: &Watch) -> bool {
+    if incoming.size_hint().lower() > LEFTOVER {
+        return false;
+    }
+    let rest = async {
+        let mut left = LEFTOVER;
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await {
+            let length = frame.ok()?.data_ref().map_or(0, |data| data.len() as u64);
+            left = left.checked_sub(length)?;
+        }
+        Some(())
+    };
+    let is_read = matches!(
+        tokio::time::timeout(LEFTOVER_TIME, rest).await,
+        Ok(Some(()))
+    );
+    if is_read {
+        watch.body_read();
+    }
+    is_read
 }
 
 impl Body for RequestBody {
@@ -62,7 +103,10 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        match Pin::new(&mut this.incoming).poll_frame(cx) {
+        let Some(incoming) = &mut this.incoming else {
+            return Poll::Ready(None);
+        };
+        match Pin::new(&mut *incoming).poll_frame(cx) {
             Poll::Pending => this
                 .idle
                 .poll_silence(cx)
@@ -79,7 +123,7 @@ impl Body for RequestBody {
                     return Poll::Ready(Some(Err(BodyError::TooLarge)));
                 };
                 this.allowance = left;
-                if this.incoming.is_end_stream() || frame.is_trailers() {
+                if incoming.is_end_stream() || frame.is_trailers() {
                     this.watch.body_read();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -88,11 +132,12 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let hint = self.incoming.as_ref().map(Incoming::size_hint);
+        hint.unwrap_or_else(|| SizeHint::with_exact(0))
     }
 }
 

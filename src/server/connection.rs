@@ -9,7 +9,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, StatusCode};
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -21,7 +22,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::body::{Answer, Exchange, RequestBody};
+use super::body::{Answer, Exchange, RequestBody, read_off};
 use super::tls::Certificates;
 use super::watch::{Phase, Watch};
 use super::wire::{Malformed, Wire};
@@ -345,7 +346,14 @@ impl<H: Handler> Session<H> {
         let max_headers = self.context.limits.max_headers;
         service_fn(move |request: Request<Incoming>| {
             let multiplexed = request.version() == http::Version::HTTP_2;
-            let number = watch.begin(request.body().is_end_stream());
+            let is_whole = request.body().is_end_stream();
+            let number = watch.begin(is_whole);
+            // HTTP/2 gives up a stream without giving up the connection.
+            let leftover = (!is_whole && !multiplexed).then(|| {
+                watch.want_leftover();
+                // To ask for a body only to throw it away would be rude, and the client can go on without.
+                request.headers().contains_key(EXPECT)
+            });
             let exchange = Exchange {
                 watch: Arc::clone(&watch),
                 number,
@@ -361,7 +369,14 @@ impl<H: Handler> Session<H> {
                 Arc::clone(&handler).handle(Arc::clone(&peer), Arc::clone(&memory), request);
             // Boxed: an idle connection keeps no room for a request that may never come.
             Box::pin(async move {
-                let response = answering.await;
+                let mut response = answering.await;
+                if let Some(is_expected) = leftover
+                    && let Some(incoming) = exchange.watch.take_leftover()
+                    && (is_expected || !read_off(incoming, &exchange.watch).await)
+                {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     exchange.watch.upgraded();
                 }

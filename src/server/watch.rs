@@ -6,8 +6,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
 
 use super::Limits;
 
@@ -46,6 +48,18 @@ pub(super) struct Watch {
     stalled: Mutex<HashMap<u64, u64>>,
     /// Requests so far.
     requests: AtomicU64,
+    /// What is left of the request's body, once whoever answers has dropped it.
+    leftover: Mutex<Leftover>,
+}
+
+/// What becomes of a body that was not read to its end.
+#[derive(Default)]
+enum Leftover {
+    /// It is dropped, which ends the connection.
+    #[default]
+    Unwanted,
+    /// It is kept for whoever sends the answer.
+    Wanted(Option<Incoming>),
 }
 
 impl Watch {
@@ -61,7 +75,32 @@ impl Watch {
             blocked_since: AtomicU64::new(0),
             stalled: Mutex::default(),
             requests: AtomicU64::new(0),
+            leftover: Mutex::default(),
         }
+    }
+
+    /// From now on a body that is dropped before its end is kept.
+    pub(super) fn want_leftover(&self) {
+        *self.leftover() = Leftover::Wanted(None);
+    }
+
+    /// What was kept. From now on it is dropped again.
+    pub(super) fn take_leftover(&self) -> Option<Incoming> {
+        match std::mem::take(&mut *self.leftover()) {
+            Leftover::Wanted(incoming) => incoming,
+            Leftover::Unwanted => None,
+        }
+    }
+
+    /// A body was dropped before its end.
+    pub(super) fn leave(&self, incoming: Incoming) {
+        if let Leftover::Wanted(kept) = &mut *self.leftover() {
+            *kept = Some(incoming);
+        }
+    }
+
+    fn leftover(&self) -> MutexGuard<'_, Leftover> {
+        self.leftover.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn phase(&self) -> Phase {

@@ -103,6 +103,11 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let r = &registry;
+        let config_reloads = counters(r, CONFIG_RELOADS, &["result"])?;
+        // There from the start, so that an alert on an increase sees the first.
+        for result in ["ok", "error"] {
+            config_reloads.with_label_values(&[result]);
+        }
         Ok(Self {
             requests: counters(r, REQUESTS, &["route", "method", "status", "decision"])?,
             request_seconds: register(
@@ -118,7 +123,7 @@ impl Metrics {
             token_cache_misses: counter(r, TOKEN_CACHE_MISSES)?,
             jwks_refreshes: counters(r, JWKS_REFRESH, &["result"])?,
             jwks_age_seconds: register(r, Gauge::new(JWKS_AGE_SECONDS.0, JWKS_AGE_SECONDS.1)?)?,
-            config_reloads: counters(r, CONFIG_RELOADS, &["result"])?,
+            config_reloads,
             connections: register(r, IntGauge::new(CONNECTIONS.0, CONNECTIONS.1)?)?,
             log_lines_dropped: counter(r, LOG_LINES_DROPPED)?,
             billing: BillingMetrics::new(r)?,

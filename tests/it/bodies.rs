@@ -367,3 +367,39 @@ async fn a_compressed_answer_is_not_touched() {
         (Some("gzip"), "zzzz")
     );
 }
+
+const REFUSED: &str = "POST /me/x HTTP/1.1\r\nHost: gate.test\r\n";
+
+#[tokio::test]
+async fn a_refused_request_whose_small_body_comes_late_keeps_the_connection() {
+    let world = World::start().await;
+    let mut wire = world.gate.wire().await;
+    for body in [
+        ("Content-Length: 5\r\n\r\n", "hello"),
+        ("Transfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+    ] {
+        wire.send(format!("{REFUSED}{}", body.0)).await;
+        wire.send(body.1).await;
+        let reply = wire.reply().await;
+        assert_eq!(reply.status, 401);
+        assert_eq!(reply.header("connection"), None);
+        wire.send(request("GET", "/pub/x", &[], "")).await;
+        assert_eq!(wire.reply().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_request_whose_body_is_not_waited_for_is_told_that_the_connection_closes() {
+    let world = World::start().await;
+    for rest in [
+        "Content-Length: 10000000\r\n\r\n",
+        "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+    ] {
+        let mut wire = world.gate.wire().await;
+        wire.send(format!("{REFUSED}{rest}")).await;
+        let reply = wire.reply().await;
+        assert_eq!((reply.status, reply.interim.len()), (401, 0));
+        assert_eq!(reply.header("connection"), Some("close"), "{rest}");
+        assert!(wire.is_closed().await);
+    }
+}

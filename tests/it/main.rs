@@ -16,6 +16,7 @@ mod connection_tokens;
 mod cors;
 mod endpoints;
 mod errors;
+mod events_command;
 mod frames;
 mod framing;
 mod gate;

@@ -6,6 +6,7 @@
 
 mod buyer;
 mod faults;
+mod found;
 pub(crate) mod oracle;
 mod perils;
 mod permutations;
@@ -16,6 +17,10 @@ mod witness;
 /// Tells where it was when a test fails.
 pub(crate) struct Place(pub(crate) String);
 
+#[expect(
+    clippy::print_stderr,
+    reason = "who looks for the fault needs to know where it is"
+)]
 impl Drop for Place {
     fn drop(&mut self) {
         if std::thread::panicking() {

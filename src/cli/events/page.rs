@@ -132,7 +132,8 @@ impl Detail {
                 run_at: moment(job.run_at),
                 error: job.error.clone(),
             }),
-            role_changes: changes.iter().map(Change::from).collect(),
+            // As they happened: added before removed.
+            role_changes: changes.iter().rev().map(Change::from).collect(),
             body,
         }
     }
@@ -236,7 +237,8 @@ pub(super) fn print_one(detail: &Detail, out: &mut dyn Write) -> io::Result<()> 
     }
 }
 
-fn count(number: usize, what: &str) -> String {
+/// `1 job`, `2 jobs`.
+pub(super) fn count(number: usize, what: &str) -> String {
     match (number, what) {
         (1, _) => format!("1 {what}"),
         (_, "try") => format!("{number} tries"),

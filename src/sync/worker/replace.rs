@@ -41,20 +41,21 @@ impl Sync {
                 at: self.now(),
                 error: None,
             };
-            match self.past(&line).await? {
+            let tries = match self.past(&line).await? {
                 Past::Done => continue,
-                // The answer to an earlier try was lost, and it had worked.
-                Past::Tried if subscription.ends => {}
-                Past::Nothing if subscription.ends => continue,
-                Past::Tried | Past::Nothing => {
-                    let done = self.end(subscription, backing).await;
-                    line.error = done.as_ref().err().map(ToString::to_string);
+                Past::Tried(_) if subscription.ends => {
+                    // The answer to an earlier try was lost, and it had worked.
                     self.parts.store.audit(&line).await?;
-                    done?;
                     continue;
                 }
-            }
+                Past::Tried(tries) => tries,
+                Past::Nothing if subscription.ends => continue,
+                Past::Nothing => 0,
+            };
+            let done = self.end(subscription, backing, tries).await;
+            line.error = done.as_ref().err().map(ToString::to_string);
             self.parts.store.audit(&line).await?;
+            done?;
         }
         Ok(())
     }
@@ -63,8 +64,11 @@ impl Sync {
         &self,
         subscription: &Subscription,
         backing: &Backing,
+        tries: usize,
     ) -> Result<(), stripe::Error> {
-        let key = IdempotencyKey(format!("replace-{}-{}", subscription.id, backing.id()));
+        // Stripe answers a key that has failed with the same failure for a day: each try has a key of its own.
+        let key = format!("replace-{}-{}-{tries}", subscription.id, backing.id());
+        let key = IdempotencyKey(key);
         let stripe = &self.parts.stripe;
         stripe.cancel_at_period_end(&subscription.id, &key).await?;
         Ok(())
@@ -78,22 +82,26 @@ impl Sync {
                 && old.subject == line.subject
                 && old.cause.why == line.cause.why
         };
-        let mut past = Past::Nothing;
+        let mut tries = 0;
         for old in lines.iter().filter(is_same) {
             if old.error.is_none() {
                 return Ok(Past::Done);
             }
-            past = Past::Tried;
+            tries += 1;
         }
-        Ok(past)
+        Ok(if tries == 0 {
+            Past::Nothing
+        } else {
+            Past::Tried(tries)
+        })
     }
 }
 
 /// What was done about a subscription before.
 enum Past {
     Nothing,
-    /// Tried, and failed as far as we know.
-    Tried,
+    /// Tried so often, and failed as far as we know.
+    Tried(usize),
     Done,
 }
 

@@ -1,7 +1,10 @@
 //! A user who buys, and everything that happens to what was bought, by lot.
 
+mod life;
+mod money;
+
 use fastrand::Rng;
-use serde_json::{Value, json};
+use serde_json::json;
 use tollgate::store::{Cause, JobKey, Priority};
 
 use super::oracle::Bought;
@@ -22,8 +25,8 @@ pub(super) struct Buyer {
     pub(super) bought: Bought,
     /// Began with a role that is sold, given by hand.
     pub(super) is_guest_of_honour: bool,
-    /// Bought where the ledger has not made the customer: only its own events lead there.
-    pub(super) has_bought_elsewhere: bool,
+    /// Bought under a customer, or none, to whom nothing but its own events leads.
+    pub(super) has_bought_by_link: bool,
     /// What was bought so, by the session, until the ledger has dealt with an event of the session.
     unnoticed: Vec<(String, String)>,
     /// Complete, and not paid yet.
@@ -40,7 +43,7 @@ impl Buyer {
             others,
             bought: Bought::default(),
             is_guest_of_honour,
-            has_bought_elsewhere: false,
+            has_bought_by_link: false,
             unnoticed: Vec::new(),
             unpaid: Vec::new(),
             refunds: Vec::new(),
@@ -63,7 +66,7 @@ impl Buyer {
                 5 => self.settle_late_payment(random, stripe),
                 6..=11 => self.live_on(random, stripe),
                 12..=15 => self.move_money(random, stripe),
-                16 => self.pay_by_link(random, stripe),
+                16 => Some(self.pay_by_link(random, stripe)),
                 17 => self.be_served_by_hand(random, market).await,
                 18 => self.buy_under(random, market, host).await,
                 _ => self.ask(random, market).await,
@@ -148,147 +151,19 @@ impl Buyer {
         sessions.map(|(session, _)| session.clone()).collect()
     }
 
+    /// Whatever was bought is found by now.
+    pub(super) fn notice_all(&mut self) {
+        self.unnoticed.clear();
+    }
+
     /// The ledger has dealt with an event of this session.
     pub(super) fn notice(&mut self, session: &str) {
         self.unnoticed.retain(|(unnoticed, _)| unnoticed != session);
     }
 
-    /// The money of a slow method comes, or not.
-    fn settle_late_payment(&mut self, random: &mut Rng, stripe: &Stripe) -> Option<String> {
-        if self.unpaid.is_empty() {
-            return None;
-        }
-        let session = self.unpaid.swap_remove(random.usize(..self.unpaid.len()));
-        // What was canceled meanwhile is not paid any more.
-        let linked = stripe.object(&session)["subscription"]
-            .as_str()
-            .map(str::to_owned);
-        if linked.is_some_and(|id| stripe.object(&id)["status"] != "active") {
-            return None;
-        }
-        if random.u8(0..3) < 2 {
-            stripe.async_succeed(&session);
-            Some("the money comes".to_owned())
-        } else {
-            stripe.async_fail(&session);
-            Some("the money does not come".to_owned())
-        }
-    }
-
-    /// A subscription goes on, or does not.
-    fn live_on(&mut self, random: &mut Rng, stripe: &Stripe) -> Option<String> {
-        let id = random.choice(&self.bought.subscriptions)?;
-        let now = stripe.object(id);
-        let acts: &[(&str, fn(&Stripe, &str))] = match now["status"].as_str()? {
-            "active" | "trialing" if now["cancel_at"].is_null() => &[
-                ("renew", Stripe::renew),
-                ("fail_renewal", Stripe::fail_renewal),
-                ("cancel_now", Stripe::cancel_now),
-                ("cancel_at_end", Stripe::cancel_at_end),
-                ("set_cancel_at", Stripe::set_cancel_at),
-                ("pause", Stripe::pause),
-                ("pause_collection", Stripe::pause_collection),
-                ("another price", |stripe, id| {
-                    stripe.switch_price(id, PRICE_UNKNOWN)
-                }),
-                ("the old price", |stripe, id| {
-                    stripe.switch_price(id, PRICE_MONTHLY)
-                }),
-                ("a trial", |stripe, id| stripe.trial(id, 7)),
-                ("a new status", |stripe, id| {
-                    stripe.set_status(id, "hibernating")
-                }),
-            ],
-            "active" | "trialing" => &[
-                ("keep_going", Stripe::keep_going),
-                ("end_period", Stripe::end_period),
-                ("cancel_now", Stripe::cancel_now),
-                ("the old price", |stripe, id| {
-                    stripe.switch_price(id, PRICE_MONTHLY)
-                }),
-            ],
-            "past_due" => &[
-                ("recover", Stripe::recover),
-                ("exhaust", |stripe, id| stripe.exhaust(id, "unpaid")),
-                ("exhaust, and the end", |stripe, id| {
-                    stripe.exhaust(id, "canceled")
-                }),
-                ("cancel_now", Stripe::cancel_now),
-            ],
-            "unpaid" => &[
-                ("recover", Stripe::recover),
-                ("cancel_now", Stripe::cancel_now),
-            ],
-            "paused" => &[
-                ("resume", Stripe::resume),
-                ("cancel_now", Stripe::cancel_now),
-            ],
-            "canceled" => return None,
-            _ => &[
-                ("active", |stripe, id| stripe.set_status(id, "active")),
-                ("cancel_now", Stripe::cancel_now),
-            ],
-        };
-        let (word, act) = random.choice(acts)?;
-        act(stripe, id);
-        Some(format!("{word} {}", short(id)))
-    }
-
-    /// Money goes back, or a bank takes it back, or gives it back again.
-    fn move_money(&mut self, random: &mut Rng, stripe: &Stripe) -> Option<String> {
-        match random.u8(0..6) {
-            0 => {
-                let refunds = self.refunds.iter();
-                let mut good = refunds.filter(|id| stripe.object(id)["status"] == "succeeded");
-                let refund = good.next()?;
-                stripe.refund_fails(refund);
-                return Some(format!("refund {} fails", short(refund)));
-            }
-            1 | 2 => {
-                let dispute = random.choice(&self.disputes)?;
-                let words = [
-                    "needs_response",
-                    "under_review",
-                    "won",
-                    "lost",
-                    "warning_closed",
-                ];
-                let word = random.choice(words)?;
-                stripe.dispute_status(dispute, word);
-                return Some(format!("dispute {} {word}", short(dispute)));
-            }
-            _ => {}
-        }
-        let lifetime = self.bought.lifetime.iter();
-        let of_sessions =
-            lifetime.filter(|session| stripe.object(session)["payment_status"] == "paid");
-        let subscriptions = self.bought.subscriptions.iter();
-        let of_subscriptions = subscriptions.filter(|_| random.u8(0..4) == 0);
-        let targets: Vec<&String> = of_sessions.chain(of_subscriptions).collect();
-        let target: &String = fastrand::Rng::choice(random, targets)?;
-        let charge = charge_of(stripe, target)?;
-        let left = charge["amount"].as_i64()? - charge["amount_refunded"].as_i64()?;
-        match random.u8(0..4) {
-            0 if left > 1 => {
-                self.refunds
-                    .push(stripe.refund_part(target, random.i64(1..left)));
-                Some(format!("part of {} goes back", short(target)))
-            }
-            0 | 1 if left > 0 => {
-                self.refunds.push(stripe.refund(target));
-                Some(format!("all of {} goes back", short(target)))
-            }
-            _ => {
-                let word = random.choice(["needs_response", "warning_needs_response"])?;
-                self.disputes.push(stripe.dispute(target, word));
-                Some(format!("{} is disputed: {word}", short(target)))
-            }
-        }
-    }
-
     /// By a payment link, as a guest or as a new customer.
-    fn pay_by_link(&mut self, random: &mut Rng, stripe: &Stripe) -> Option<String> {
-        self.has_bought_elsewhere = true;
+    fn pay_by_link(&mut self, random: &mut Rng, stripe: &Stripe) -> String {
+        self.has_bought_by_link = true;
         let (plan, price) = if random.bool() {
             ("monthly", PRICE_MONTHLY)
         } else {
@@ -298,7 +173,7 @@ impl Buyer {
         let session = stripe.payment_link_purchase(&self.user, price, as_guest);
         let bought = self.keep(stripe, &session, plan);
         self.unnoticed.push((session, bought));
-        Some(format!("{plan} by a link, guest: {as_guest}"))
+        format!("{plan} by a link, guest: {as_guest}")
     }
 
     /// By the merchant: a subscription, or the end of the customer.
@@ -308,6 +183,9 @@ impl Buyer {
         }
         let customer = market.customer(&self.user).await;
         let stripe = &market.stripe;
+        if stripe.object(&customer)["metadata"]["auth0_user_id"] != *self.user {
+            return None; // What names nobody would be somebody else's.
+        }
         if random.u8(0..3) > 0 {
             let made = stripe.create_subscription_by_hand(&customer, &[PRICE_MONTHLY]);
             self.bought.subscriptions.push(made);
@@ -348,7 +226,6 @@ impl Buyer {
         };
         let session = stripe.new_checkout(customer, price);
         stripe.set_metadata(&session, &json!({ "auth0_user_id": self.user }));
-        self.has_bought_elsewhere = true;
         let (how, bought) = self.pay(random, stripe, &session, plan);
         self.unnoticed
             .extend(bought.map(|bought| (session, bought)));
@@ -382,23 +259,6 @@ impl Buyer {
         market.stripe.expire(&session);
         "heard of again".to_owned()
     }
-}
-
-/// The money that `target` brought; `None` when it brought none.
-fn charge_of(stripe: &Stripe, target: &str) -> Option<Value> {
-    let of = stripe.object(target);
-    let intent = match of["object"].as_str()? {
-        "subscription" => {
-            let invoice = stripe.object(of["latest_invoice"].as_str()?);
-            if invoice["status"] != "paid" || invoice["amount_paid"] == 0 {
-                return None;
-            }
-            let charge = stripe.charge_of(target);
-            return Some(stripe.object(&charge)).filter(|charge| charge["paid"] == true);
-        }
-        _ => stripe.object(of["payment_intent"].as_str()?),
-    };
-    Some(stripe.object(intent["latest_charge"].as_str()?))
 }
 
 /// The end of an id, which tells one from another.

@@ -45,7 +45,8 @@ fn one(random: &mut Rng, market: &Market) -> String {
             0 => Fault::status(500),
             1 => Fault::status(503),
             2 => Fault::rate_limited(1),
-            3 if method == "POST" => Fault::status(409),
+            // Stripe keeps this failure under the call's idempotency key.
+            3 if method == "POST" => Fault::Broken,
             4 => Fault::CutAfter,
             _ => Fault::CutBefore,
         };

@@ -1,23 +1,23 @@
 //! One schedule: a few users, to whom things happen; events that come late, twice, in any order or never; a worker whose
 //! neighbours fail, and whose process ends at any moment.
 
+mod end;
+mod steps;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fastrand::Rng;
 use tollgate::endpoints::intent::{Ours, new_event};
-use tollgate::store::{EventState, NewEvent, Store};
+use tollgate::store::{EventState, NewEvent};
 use tollgate::stripe::{Envelope, matters};
-use tollgate::sync::Sync;
 
 use super::buyer::{Buyer, PRICE_UNKNOWN};
-use super::faults::{self, Held};
-use super::oracle::assert_settled;
-use super::perils::{Peril, Perils};
-use super::witness::{Witness, assert_only_managed, managed_roles};
+use super::perils::Perils;
+use super::witness::{Witness, managed_roles};
 use crate::support::stripe::{Event, Form};
-use crate::sync::market::{Market, config};
+use crate::sync::market::Market;
 
 /// One ledger of so many is a file, which takes longer; the others are in memory.
 const FILES: u64 = 8;
@@ -45,6 +45,10 @@ pub(super) struct Schedule {
 #[derive(Default)]
 struct Story(Vec<String>);
 
+#[expect(
+    clippy::print_stderr,
+    reason = "who looks for the fault needs to know what led to it"
+)]
 impl Drop for Story {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -57,7 +61,7 @@ impl Schedule {
     /// Draws users, and what they begin with.
     pub(super) async fn draw(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
-        let market = if seed % FILES == 0 {
+        let market = if seed.is_multiple_of(FILES) {
             Market::open().await
         } else {
             Market::in_memory().await
@@ -151,10 +155,15 @@ impl Schedule {
     /// Looks at who may do what.
     async fn look(&mut self) {
         self.notice().await;
+        self.collect();
+        self.witness.look(&self.market).await;
+    }
+
+    /// What has happened is to be delivered.
+    fn collect(&mut self) {
         let news = self.market.news().into_iter();
         let news = news.filter(|event| matters(&event.kind));
         self.waiting.extend(news);
-        self.witness.look(&self.market).await;
     }
 
     /// Looks which purchases the ledger has learned of that only their own events tell of.
@@ -246,203 +255,5 @@ impl Schedule {
             account: None,
         };
         new_event(&envelope, body, self.market.now(), ours)
-    }
-
-    // ---- the worker
-
-    /// A new process, with the ledger of the last.
-    fn begin_process(&mut self) {
-        self.perils = Perils::of(Arc::clone(&self.market.store));
-        self.market.parts.store = Arc::clone(&self.perils) as Arc<dyn Store>;
-        self.market.sync = Sync::new(self.market.parts.clone(), config());
-        self.witness.forget();
-    }
-
-    /// The process ends as if by SIGKILL, and starts again.
-    async fn restart(&mut self, how: &str) {
-        self.tell(format!("the process ends {how}"));
-        self.market.restart().await;
-        self.begin_process();
-    }
-
-    /// One step of the worker, with something going wrong, or not.
-    async fn step(&mut self) {
-        let calls = self.random.usize(0..16);
-        match self.random.u8(0..20) {
-            0..=7 => {}
-            8..=11 => {
-                let told = faults::some(&mut self.random, &self.market);
-                self.tell(format!("faults: {told}"));
-            }
-            12 | 13 => {
-                let peril = [Peril::FailBefore, Peril::FailAfter];
-                self.perils
-                    .after(calls, self.random.choice(peril).expect("one"));
-            }
-            14 | 15 => {
-                let peril = [Peril::EndBefore, Peril::EndAfter];
-                self.perils
-                    .after(calls, self.random.choice(peril).expect("one"));
-            }
-            16..=18 => return self.step_held().await,
-            _ => return self.step_with_news().await,
-        }
-        let ended = {
-            let _peril = &self.perils;
-            tokio::select! {
-                biased;
-                stepped = self.market.sync.step() => Some(format!("{stepped:?}")),
-                () = self.perils.ended() => None,
-                () = self.watch() => None,
-            }
-        };
-        self.after_step(ended, &format!("after {calls} calls of the ledger"))
-            .await;
-    }
-
-    /// A step that ends with the process, in the middle of a call.
-    async fn step_held(&mut self) {
-        let (held, told) = Held::by_lot(&mut self.random, &self.market);
-        let ended = tokio::select! {
-            biased;
-            stepped = self.market.sync.step() => Some(format!("{stepped:?}")),
-            () = held.reached(&self.market) => None,
-            () = self.watch() => None,
-        };
-        self.after_step(ended, &format!("at {told}")).await;
-    }
-
-    async fn after_step(&mut self, ended: Option<String>, told: &str) {
-        self.perils.none();
-        faults::mend(&self.market);
-        self.witness.check_roles(&self.market.auth0);
-        match ended {
-            Some(stepped) => self.tell(format!("step: {stepped}")),
-            None => self.restart(told).await,
-        }
-    }
-
-    /// A step that takes so long that something happens, and some events come, before it is over.
-    async fn step_with_news(&mut self) {
-        self.market.stripe.fault_next(
-            1,
-            "GET",
-            "/v1/checkout/sessions",
-            crate::support::stripe::Fault::Late,
-        );
-        let calls = self
-            .market
-            .stripe
-            .calls_of("GET", "/v1/checkout/sessions")
-            .len();
-        let sync = Sync::new(self.market.parts.clone(), config());
-        let step = sync.step();
-        tokio::pin!(step);
-        let ended = tokio::select! {
-            biased;
-            stepped = &mut step => Some(stepped),
-            () = self.market.stripe.until_calls(calls + 1, "GET", "/v1/checkout/sessions") => None,
-        };
-        let stepped = match ended {
-            Some(stepped) => stepped,
-            None => {
-                self.tell("while a step goes on:".to_owned());
-                // The order lies past, so this finds no fault.
-                faults::mend(&self.market);
-                self.act().await;
-                let news = self.market.news().into_iter();
-                let news = news.filter(|event| matters(&event.kind));
-                self.waiting.extend(news);
-                self.deliver().await;
-                self.market.stripe.release();
-                step.await
-            }
-        };
-        self.after_step(Some(format!("{stepped:?}")), "").await;
-    }
-
-    /// Looks at roles whenever Auth0 is asked for something; never ends.
-    async fn watch(&self) {
-        let look = |auth0: &crate::support::auth0::Auth0| {
-            self.witness.check_roles(auth0);
-            false
-        };
-        self.market.auth0.until(look).await;
-    }
-
-    // ---- the end
-
-    /// Everything is mended, and comes; then all must be as Stripe says.
-    async fn end(&mut self) {
-        self.tell("the end:".to_owned());
-        let is_loss_made_up_for = self.buyers.iter().all(|buyer| !buyer.has_bought_elsewhere);
-        let loses = is_loss_made_up_for && self.random.u8(0..5) == 0;
-        if loses {
-            self.lose_some();
-        }
-        self.deliver_all().await;
-        if loses {
-            for place in 0..self.buyers.len() {
-                let buyer = &self.buyers[place];
-                let told = buyer.be_heard_of(&mut self.random, &self.market).await;
-                self.tell(told);
-            }
-            self.look().await;
-            self.deliver_all().await;
-        }
-        self.entitle();
-        self.look().await;
-        self.check().await;
-    }
-
-    /// Some events never come.
-    fn lose_some(&mut self) {
-        let count = self.random.usize(0..=self.waiting.len());
-        for _ in 0..count {
-            let lost = self
-                .waiting
-                .swap_remove(self.random.usize(..self.waiting.len()));
-            self.tell(format!("lost: {} {}", lost.kind, lost.id));
-        }
-    }
-
-    /// What waits comes, until nothing more does: what the worker does makes events too.
-    async fn deliver_all(&mut self) {
-        while !self.waiting.is_empty() {
-            let batch = std::mem::take(&mut self.waiting);
-            self.receive(batch).await;
-            self.market.settle().await;
-            self.look().await;
-        }
-        self.market.settle().await;
-        self.look().await;
-    }
-
-    async fn check(&self) {
-        for (place, buyer) in self.buyers.iter().enumerate() {
-            let unnoticed = buyer.sessions_elsewhere();
-            assert!(unnoticed.is_empty(), "nobody noticed {unnoticed:?}");
-            let plan = buyer.bought.plan(&self.market.stripe);
-            let row = self.market.store.entitlement(&buyer.user).await;
-            let Some(row) = row.expect("a ledger") else {
-                assert_eq!(plan, "free", "{} bought unnoticed", buyer.user);
-                continue;
-            };
-            if buyer.is_guest_of_honour && row.changed_at.is_none() && plan == "free" {
-                continue; // What was given by hand is left to whoever never bought.
-            }
-            assert_settled(&self.market, &buyer.user, plan, &buyer.others).await;
-            self.witness.check_end(place);
-        }
-        assert_only_managed(&self.market, &self.managed);
-        let totals = self.market.store.totals().await.expect("totals");
-        let jobs = (totals.queued, totals.running, totals.dead);
-        assert_eq!(jobs, (0, 0, 0), "jobs are left: queued, running, dead");
-        for id in &self.acknowledged {
-            let event = self.market.store.event(id).await.expect("a ledger");
-            let event = event.unwrap_or_else(|| unreachable!("{id} was taken and is lost"));
-            let done = [EventState::Processed, EventState::Ignored];
-            assert!(done.contains(&event.state), "{id} is {:?}", event.state);
-        }
     }
 }

@@ -28,6 +28,10 @@ struct Token {
 }
 
 /// One user, as the gate meets them.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that is seen, and they come and go by themselves"
+)]
 struct Person {
     user: String,
     is_admin: bool,
@@ -114,8 +118,8 @@ impl Witness {
             person.tokens.retain(|token| token.issued + life > now);
             let user = person.user.clone();
             let row = market.store.entitlement(&user).await.expect("a ledger");
-            let is_written = |row: Entitlement| row.derived.paid && row.sequence > person.since;
-            person.is_granted |= person.is_entitled && row.is_some_and(is_written);
+            let is_written = |row: &Entitlement| row.derived.paid && row.sequence > person.since;
+            person.is_granted |= person.is_entitled && row.as_ref().is_some_and(is_written);
             let may = |token: &Token| permissions(overlay, catalog, &user, token);
             let roles = market.auth0.roles_of(&user);
             person.had_role |= person.is_granted && has_sold_role(&roles);
@@ -139,6 +143,14 @@ impl Witness {
                     serves || !token.has_served,
                     "{user} has paid, and a token that was good is good no more: issued {} s ago",
                     now - token.issued
+                );
+                // From the moment it is written, with the token that the user has.
+                let written = row.as_ref().filter(|row| row.changed_at.is_some());
+                let paid = written.map(|row| row.derived.paid);
+                assert!(
+                    person.is_admin || paid.is_none_or(|paid| paid == serves),
+                    "{user}: the ledger says paid: {paid:?}, and a token of {:?} is good: {serves}",
+                    token.permissions
                 );
                 token.has_served |= serves && person.is_granted;
                 assert!(
