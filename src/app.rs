@@ -60,9 +60,6 @@ pub enum StartupError {
     /// No client for Auth0's Management API can be made.
     #[error(transparent)]
     Auth0(#[from] auth0::Error),
-    /// The config asks for `PostgreSQL`.
-    #[error("store.url: this version keeps the ledger in SQLite alone: write `sqlite://FILE`")]
-    Postgres,
     /// A socket broke.
     #[error("a listening socket broke: {0}")]
     Socket(#[from] io::Error),
@@ -94,7 +91,7 @@ pub struct App {
     /// Ends after the public server, so that probes see the drain.
     admin_stop: Stop,
     background: TaskTracker,
-    billing: Option<billing::Running>,
+    billing: Option<Arc<billing::Running>>,
 }
 
 /// How the process ended.
@@ -119,6 +116,13 @@ impl App {
         let admin_stop = Stop::new();
         // To the end of the drain: a request in flight may still name a key that has to be fetched.
         let keys = start_keys(&config, &metrics, &background, &admin_stop)?;
+        let certificates = Certificates::none();
+        if let Some(files) = &config.server.tls {
+            certificates.load(files)?;
+        }
+        let upstream = proxy::Shared::new(config.proxy.clone(), Arc::clone(&clock))?;
+        let (listeners, listening) = bind_all(&config.server)?;
+        // Last, because it begins to work on jobs: a start that fails must not.
         let around = billing::Surroundings {
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
@@ -127,12 +131,6 @@ impl App {
             stop: &stop,
         };
         let (shared, billing) = start_gate(&config, keys.as_ref(), outlets.tracer, &around).await?;
-        let certificates = Certificates::none();
-        if let Some(files) = &config.server.tls {
-            certificates.load(files)?;
-        }
-        let upstream = proxy::Shared::new(config.proxy.clone(), Arc::clone(&clock))?;
-        let (listeners, listening) = bind_all(&config.server)?;
         let page = Admin {
             keys,
             metrics: Arc::clone(&metrics),
@@ -163,7 +161,7 @@ impl App {
             stop,
             admin_stop,
             background,
-            billing,
+            billing: billing.map(Arc::new),
         };
         app.announce();
         Ok(app)

@@ -5,6 +5,7 @@ mod body;
 mod checkout;
 mod customers;
 mod failure;
+mod heard;
 pub mod intent;
 mod keys;
 mod look;
@@ -36,10 +37,15 @@ use crate::store::{Inbox, Store, UnixMillis};
 use crate::telemetry::Metrics;
 use crate::types::Secret;
 use crate::{auth0, stripe};
+use allowance::Allowance;
 use failure::Failure;
+use heard::Heard;
+use keys::Tries;
 use look::Looks;
 use portal::Origin;
 use premium::RoleReadings;
+use subscriptions::Subscriptions;
+use users::Listings;
 use verify::Verifications;
 
 /// The longest that anything here takes: browsers, and what stands between, give up soon after. Each step has a shorter
@@ -133,9 +139,15 @@ pub struct Endpoints {
     config: Config,
     /// Where users may be sent back to.
     frontend: Option<Origin>,
+    heard: Heard,
     looks: Looks,
     verifications: Verifications,
     roles: RoleReadings,
+    subscribed: Subscriptions,
+    listings: Listings,
+    tries: Tries,
+    checkouts: Allowance,
+    portals: Allowance,
 }
 
 impl Endpoint {
@@ -196,9 +208,15 @@ impl Endpoints {
     pub fn new(parts: Parts, config: Config) -> Self {
         Self {
             frontend: Origin::of(&config.frontend_url),
+            heard: Heard::new(),
             looks: Looks::new(),
             verifications: Verifications::new(),
             roles: RoleReadings::new(),
+            subscribed: Subscriptions::new(),
+            listings: Listings::new(),
+            tries: Tries::new(),
+            checkouts: checkout::allowance(),
+            portals: portal::allowance(),
             parts,
             config,
         }
@@ -309,7 +327,8 @@ impl Endpoints {
                 );
             }
             Failure::Signature(error) => {
-                tracing::warn!(endpoint.name = name, error = %error, "an event's signature does not count");
+                // Anybody can send them: the access log and the metric say enough.
+                tracing::debug!(endpoint.name = name, error = %error, "an event's signature does not count");
             }
             Failure::Body(_)
             | Failure::TooLarge

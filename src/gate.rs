@@ -107,8 +107,15 @@ impl Shared {
     }
 
     /// Puts new rules in force for requests that come from now on.
-    pub fn reload(&self, config: Config) {
-        let limits = self.rules.load().limits.renewed(&config.rate_limits);
+    pub fn reload(&self, mut config: Config) {
+        let running = self.rules.load();
+        if self.billing.is_some() && !config.billing {
+            // A file that drops `stripe` takes effect at the next start: until then what was refunded stays refused, and
+            // the old handlers stay unreachable.
+            config.billing = true;
+            config.catalog = Arc::clone(&running.config.catalog);
+        }
+        let limits = running.limits.renewed(&config.rate_limits);
         self.rules.store(Arc::new(Rules::new(config, limits)));
     }
 
@@ -193,8 +200,7 @@ impl Gate {
         path: &NormalPath<'_>,
         method: &Method,
     ) -> Result<Option<(&'static Endpoint, &Endpoints)>, Refusal> {
-        // A file that drops `stripe` takes effect at the next start, too: until then the old handlers stay unreachable.
-        let claimed = if config.billing || self.shared.billing.is_some() {
+        let claimed = if config.billing {
             claim(path, method)
         } else {
             Claim::None

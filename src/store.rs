@@ -4,9 +4,13 @@
 //! It knows nothing of Stripe's or Auth0's API: it keeps what it is told, in transactions that either are durable or
 //! never happened.
 
+mod aim;
+mod batch;
 mod change;
+mod copy;
 mod error;
 mod inbox;
+mod postgres;
 mod records;
 mod signals;
 mod sqlite;
@@ -16,8 +20,10 @@ use std::path::Path;
 
 use async_trait::async_trait;
 
+pub use copy::{Copied, CopyError, Side, copy};
 pub use error::{Outage, StoreError};
 pub use inbox::Inbox;
+pub use postgres::Postgres;
 pub use records::{
     Action, Cause, Concern, Derived, Entitlement, Event, EventFilter, EventState, Intent, Job,
     JobKey, JobState, JobStatus, Link, LinkKind, Match, NewEvent, Priority, Purchase,

@@ -13,15 +13,21 @@ use crate::endpoints::{self, Endpoints};
 use crate::entitlement::Terms;
 use crate::gate;
 use crate::stop::Stop;
-use crate::store::{Inbox, Sqlite, Store};
+use crate::store::{
+    Cause, Inbox, JobKey, Postgres, Priority, Sqlite, Store, StoreError, UnixMillis,
+};
 use crate::sync::{self, Overlay, Sync};
 use crate::telemetry::Metrics;
 use crate::{auth0, stripe};
 
+/// Users read at a time.
+const PAGE: u32 = 1000;
+
 /// The payment half, running.
 pub(super) struct Running {
-    /// What is sold; a reload swaps it.
-    pub(super) terms: Arc<ArcSwap<Terms>>,
+    terms: Arc<ArcSwap<Terms>>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
     /// The workers, which end before the rest.
     workers: TaskTracker,
     stop_workers: CancellationToken,
@@ -49,10 +55,6 @@ pub(super) async fn start(
 ) -> Result<(gate::Billing, Running), StartupError> {
     let Surroundings { clock, metrics, .. } = around;
     let store = open(&config.store).await?;
-    let released = store.release_leases().await?;
-    if released > 0 {
-        tracing::info!(jobs = released, "taking up jobs that the last run left");
-    }
     let stripe = stripe::Client::new(config.stripe.clone(), Arc::clone(metrics))?;
     let auth0 = auth0::Client::new(config.auth0.clone(), Arc::clone(clock), Arc::clone(metrics))?;
     let (stripe, auth0) = (Arc::new(stripe), Arc::new(auth0));
@@ -82,7 +84,7 @@ pub(super) async fn start(
             stripe,
             auth0,
             inbox: Inbox::start(Arc::clone(&store), around.background, around.end.token()),
-            store,
+            store: Arc::clone(&store),
             terms: Arc::clone(&terms),
             clock: Arc::clone(clock),
             metrics: Arc::clone(metrics),
@@ -91,16 +93,54 @@ pub(super) async fn start(
     );
     let running = Running {
         terms,
+        store,
+        clock: Arc::clone(clock),
         workers,
         stop_workers,
     };
     Ok((gate::Billing { overlay, endpoints }, running))
 }
 
+/// Asks for a job for every user who has an entitlement, and says how many.
+async fn look_at_all(store: &dyn Store, clock: &dyn Clock) -> Result<usize, StoreError> {
+    // All names first: each job that is done makes its user the newest again.
+    let (mut from, mut users) = (0, Vec::new());
+    loop {
+        let rows = store.changes_after(from, PAGE).await?;
+        let Some(last) = rows.last() else { break };
+        from = last.sequence;
+        users.extend(rows.into_iter().map(|row| row.user));
+    }
+    users.sort_unstable();
+    users.dedup();
+    let cause = Cause {
+        why: "reload".to_owned(),
+        event: None,
+    };
+    let now = UnixMillis::try_from(clock.since_epoch().as_millis()).unwrap_or(UnixMillis::MAX);
+    for user in &users {
+        let key = JobKey::User(user.clone());
+        store
+            .enqueue(&key, &cause, Priority::Background, now)
+            .await?;
+    }
+    Ok(users.len())
+}
+
 async fn open(config: &config::Store) -> Result<Arc<dyn Store>, StartupError> {
     match config {
-        config::Store::Sqlite(url) => Ok(Arc::new(Sqlite::open(url.expose()).await?)),
-        config::Store::Postgres(_) => Err(StartupError::Postgres),
+        config::Store::Sqlite(url) => {
+            let store = Sqlite::open(url.expose()).await?;
+            store.claim().await?;
+            // One process uses the file, so whatever is leased was left by the last run.
+            let released = store.release_leases().await?;
+            if released > 0 {
+                tracing::info!(jobs = released, "taking up jobs that the last run left");
+            }
+            Ok(Arc::new(store))
+        }
+        // Leases may be other replicas': those of the dead run out.
+        config::Store::Postgres(url) => Ok(Arc::new(Postgres::open(url.expose()).await?)),
     }
 }
 
@@ -111,19 +151,50 @@ async fn follow(
     around: &Surroundings<'_>,
 ) -> Result<Arc<Overlay>, StartupError> {
     let overlay = Arc::new(Overlay::new(config.max_token_age, config.leeway));
-    let from = sync::load(0, &**store, &overlay, &*around.clock).await?;
-    around.background.spawn(sync::follow(
-        from,
-        Arc::clone(store),
-        Arc::clone(&overlay),
-        Arc::clone(&around.clock),
-        Arc::clone(&around.metrics),
-        around.end.token(),
-    ));
+    let mut from = sync::load(0, &**store, &overlay, &*around.clock).await?;
+    let (store, followed) = (Arc::clone(store), Arc::clone(&overlay));
+    let (clock, metrics) = (Arc::clone(&around.clock), Arc::clone(&around.metrics));
+    let (tasks, end) = (around.background.clone(), around.end.token());
+    around.background.spawn(async move {
+        loop {
+            let following = sync::follow(
+                from,
+                Arc::clone(&store),
+                Arc::clone(&followed),
+                Arc::clone(&clock),
+                Arc::clone(&metrics),
+                end.clone(),
+            );
+            if tasks.spawn(following).await.is_ok() {
+                return;
+            }
+            // A bug must not freeze the overlay, or a refund would stop nobody. What it knows already is passed over.
+            tracing::error!("following the ledger failed unexpectedly; it is begun anew");
+            from = 0;
+        }
+    });
     Ok(overlay)
 }
 
 impl Running {
+    /// Puts new terms in force. What each user has a right to may be something else by them, so all are looked at.
+    pub(super) fn reload(&self, terms: &Terms) {
+        if **self.terms.load() == *terms {
+            return;
+        }
+        self.terms.store(Arc::new(terms.clone()));
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        self.workers.spawn(async move {
+            match look_at_all(&*store, &*clock).await {
+                Ok(users) => tracing::info!(users, "plans changed: every user is looked at again"),
+                Err(error) => tracing::error!(
+                    error = %error,
+                    "plans changed, and not every user is looked at again: reload once more"
+                ),
+            }
+        });
+    }
+
     /// Lets the workers finish what they are at, and waits for them.
     pub(super) async fn finish(&self) {
         self.stop_workers.cancel();

@@ -4,11 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
 use super::App;
+use super::billing::Running;
 use crate::config::{self, Config, Stamp, watched_files};
-use crate::entitlement::Terms;
 use crate::gate;
 use crate::server::{self, Certificates};
 use crate::telemetry::Metrics;
@@ -25,7 +23,7 @@ pub(super) struct Reloader {
     /// What runs, for telling what a reload cannot change.
     running: Config,
     shared: Arc<gate::Shared>,
-    terms: Option<Arc<ArcSwap<Terms>>>,
+    billing: Option<Arc<Running>>,
     certificates: Certificates,
     metrics: Arc<Metrics>,
 }
@@ -39,10 +37,7 @@ impl Reloader {
             files,
             running: app.config.clone(),
             shared: Arc::clone(&app.shared),
-            terms: app
-                .billing
-                .as_ref()
-                .map(|running| Arc::clone(&running.terms)),
+            billing: app.billing.clone(),
             certificates: app.certificates.clone(),
             metrics: Arc::clone(&app.metrics),
         }
@@ -88,8 +83,8 @@ impl Reloader {
         }
         self.certificates.replace_with(&certificates);
         self.shared.reload(config.gate.clone());
-        if let (Some(terms), Some(billing)) = (&self.terms, &config.billing) {
-            terms.store(Arc::new(billing.terms.clone()));
+        if let (Some(running), Some(billing)) = (&self.billing, &config.billing) {
+            running.reload(&billing.terms);
         }
         for section in sections_that_need_a_restart(&self.running, &config) {
             tracing::warn!(

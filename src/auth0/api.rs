@@ -1,13 +1,14 @@
 //! One call of the Management API: its turn, its token, what to do when it fails.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, StatusCode, header};
 use serde_json::Value;
 
 use super::Config;
 use super::error::{Error, Kind};
-use super::limit::Limit;
+use super::limit::{Caller, Limit};
 use super::read::encode;
 use super::token::{Token, Tokens};
 use super::wire::{Answer, Failure, Http};
@@ -69,11 +70,13 @@ enum Again {
 }
 
 /// The Management API.
+#[derive(Clone)]
 pub(super) struct Api {
-    base: String,
+    base: Arc<str>,
     http: Arc<Http>,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     limit: Arc<Limit>,
+    caller: Caller,
 }
 
 impl Api {
@@ -87,12 +90,23 @@ impl Api {
     ) -> Result<Self, Error> {
         let http = Arc::new(Http::new(config.timeout, metrics)?);
         let limit = Arc::new(Limit::new(config.rate, Arc::clone(&clock)));
+        let base = format!("{}api/v2/", config.url).into();
+        let tokens = Tokens::new(config, Arc::clone(&http), Arc::clone(&limit), clock);
         Ok(Self {
-            base: format!("{}api/v2/", config.url),
-            tokens: Tokens::new(config, Arc::clone(&http), Arc::clone(&limit), clock),
+            base,
+            tokens: Arc::new(tokens),
             http,
             limit,
+            caller: Caller::Job,
         })
+    }
+
+    /// The same for a browser, whose calls wait up to `patience` for their turn and let jobs go first.
+    pub(super) fn within(&self, patience: Duration) -> Self {
+        Self {
+            caller: Caller::Browser(patience),
+            ..self.clone()
+        }
     }
 
     /// Makes the call and reads its answer as JSON.
@@ -106,7 +120,7 @@ impl Api {
         let (mut repeated, mut renewed) = (false, false);
         loop {
             // Before the token, so that tries to buy one are paced too.
-            let turn = self.limit.turn().await;
+            let turn = self.limit.turn(self.caller).await;
             turn.map_err(|wait| Error {
                 retry_after: Some(wait),
                 ..call.error(Kind::RateLimited)

@@ -1,6 +1,7 @@
 //! The calls.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
@@ -44,7 +45,7 @@ const ROLES_PER_PAGE: usize = 50;
 /// A client of the Management API.
 pub struct Client {
     api: Api,
-    roles: Roles,
+    roles: Arc<Roles>,
 }
 
 impl Client {
@@ -60,8 +61,18 @@ impl Client {
     ) -> Result<Self, Error> {
         Ok(Self {
             api: Api::new(config, clock, metrics)?,
-            roles: Roles::new(),
+            roles: Arc::new(Roles::new()),
         })
+    }
+
+    /// The same client for somebody who sits before a browser: each call waits up to `patience` for its turn, and jobs,
+    /// which have no such view, go first. A call that would have to wait longer is [`Kind::RateLimited`] at once.
+    #[must_use]
+    pub fn within(&self, patience: Duration) -> Self {
+        Self {
+            api: self.api.within(patience),
+            roles: Arc::clone(&self.roles),
+        }
     }
 
     /// The roles that the user holds directly, all pages.

@@ -1,17 +1,20 @@
-//! Whose turn it is: our own rate, in the order of asking, and what the tenant's headers say.
+//! Whose turn it is: our own rate, jobs before browsers and else in the order of asking, and what the tenant's headers
+//! say.
 //!
-//! Each call takes the next free moment at once and sleeps until then, so nobody overtakes and no lock is held while
-//! waiting. A call that would have to wait too long is told how long, and comes again.
+//! Who waits stands in a queue and takes a turn only when it has come, so whoever goes away leaves the turn to the next.
+//! No lock is held while waiting. A call that would have to wait too long is told how long, and comes again.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::types::Rate;
 
-/// The longest wait for a turn: somebody may sit before a browser.
+/// The longest wait of a job for its turn: longer ones are better spent on other jobs.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Calls at once after a pause, at most. The smallest bucket of a paid tenant holds ten.
 const MAX_BURST: u32 = 10;
@@ -22,21 +25,66 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 /// When a 429 does not say: the time in which the smallest tenant's bucket fills.
 const DEFAULT_HOLD: Duration = Duration::from_secs(1);
 
+/// Who asks for a turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Caller {
+    /// A job: somebody has paid. It goes first.
+    Job,
+    /// A browser, which has another answer when it would have to wait for longer than this.
+    Browser(Duration),
+}
+
+impl Caller {
+    fn patience(self) -> Duration {
+        match self {
+            Self::Job => PATIENCE,
+            Self::Browser(patience) => patience,
+        }
+    }
+
+    /// Lower ones go first.
+    fn rank(self) -> u8 {
+        match self {
+            Self::Job => 0,
+            Self::Browser(_) => 1,
+        }
+    }
+}
+
 /// The pace of all calls.
 pub(super) struct Limit {
     interval: Duration,
     /// How far calls may run ahead of the pace.
     tolerance: Duration,
     state: Mutex<State>,
+    /// Somebody left the queue without a turn, or the door was closed: those who wait look again.
+    moved: Notify,
     clock: Arc<dyn Clock>,
 }
 
-#[derive(Clone, Copy)]
 struct State {
     /// When the next call would be due at an even pace (the "theoretical arrival time" of GCRA).
     due: Instant,
     /// Nobody calls before.
     closed_until: Instant,
+    /// Those who wait: rank and number.
+    queue: BTreeSet<(u8, u64)>,
+    /// The number of who comes next.
+    next: u64,
+}
+
+/// A place in the queue; left when it is dropped.
+struct Place<'a> {
+    limit: &'a Limit,
+    ticket: (u8, u64),
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.limit.state().queue.remove(&self.ticket) {
+            self.limit.moved.notify_waiters();
+        }
+    }
 }
 
 impl Limit {
@@ -49,7 +97,10 @@ impl Limit {
             state: Mutex::new(State {
                 due: now,
                 closed_until: now,
+                queue: BTreeSet::new(),
+                next: 0,
             }),
+            moved: Notify::new(),
             clock,
         }
     }
@@ -59,17 +110,17 @@ impl Limit {
     /// # Errors
     ///
     /// How long it would take, when that is too long; then no turn is taken.
-    pub(super) async fn turn(&self) -> Result<(), Duration> {
-        let deadline = Instant::now() + PATIENCE;
+    pub(super) async fn turn(&self, caller: Caller) -> Result<(), Duration> {
+        let deadline = Instant::now() + caller.patience();
+        let place = self.join(caller);
         loop {
-            let now = Instant::now();
-            let turn = self.reserve(now, deadline)?;
-            if turn > now {
-                tokio::time::sleep_until(turn.into()).await;
-            }
-            // Somebody else's answer may have closed the door meanwhile.
-            if self.state().closed_until <= turn {
-                return Ok(());
+            // Before looking, so that nothing is missed in between.
+            let moved = self.moved.notified();
+            match self.look(&place, Instant::now(), deadline)? {
+                None => return Ok(()),
+                Some(turn) => {
+                    let _ = tokio::time::timeout_at(turn.into(), moved).await;
+                }
             }
         }
     }
@@ -96,21 +147,49 @@ impl Limit {
         retry_after(headers, self.clock.since_epoch())
     }
 
-    /// Takes the next free moment.
-    fn reserve(&self, now: Instant, deadline: Instant) -> Result<Instant, Duration> {
+    /// Stands in the queue.
+    fn join(&self, caller: Caller) -> Place<'_> {
         let mut state = self.state();
-        let paced = state.due.checked_sub(self.tolerance).unwrap_or(now);
-        let turn = now.max(paced).max(state.closed_until);
-        if turn > deadline {
+        let ticket = (caller.rank(), state.next);
+        state.next += 1;
+        state.queue.insert(ticket);
+        Place {
+            limit: self,
+            ticket,
+        }
+    }
+
+    /// Takes the turn if it has come; else when it will, as far as is known now.
+    fn look(
+        &self,
+        place: &Place<'_>,
+        now: Instant,
+        deadline: Instant,
+    ) -> Result<Option<Instant>, Duration> {
+        let mut state = self.state();
+        let ahead = state.queue.range(..place.ticket).count();
+        let ahead = u32::try_from(ahead).unwrap_or(u32::MAX);
+        let open = now.max(state.closed_until);
+        let due = state.due.max(open) + self.interval.saturating_mul(ahead);
+        let turn = due
+            .checked_sub(self.tolerance)
+            .map_or(open, |paced| open.max(paced));
+        if turn > deadline.max(now) {
             return Err(turn - now);
         }
-        state.due = state.due.max(turn) + self.interval;
-        Ok(turn)
+        if turn > now {
+            return Ok(Some(turn));
+        }
+        state.queue.remove(&place.ticket);
+        state.due = state.due.max(now) + self.interval;
+        Ok(None)
     }
 
     fn close(&self, until: Instant) {
         let mut state = self.state();
         state.closed_until = state.closed_until.max(until);
+        drop(state);
+        self.moved.notify_waiters();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -173,32 +252,52 @@ mod tests {
         pairs.collect::<HeaderMap>()
     }
 
-    /// When each of `count` calls at `now` gets its turn, in milliseconds.
-    fn turns(limit: &Limit, now: Instant, count: usize) -> Vec<Result<u128, u128>> {
-        let deadline = now + PATIENCE;
-        let turn = |_| match limit.reserve(now, deadline) {
-            Ok(turn) => Ok((turn - now).as_millis()),
+    /// What a caller who stands in the queue learns at `now`, in milliseconds; 0 is a turn.
+    fn ask(
+        limit: &Limit,
+        place: &Place<'_>,
+        now: Instant,
+        patience: Duration,
+    ) -> Result<u128, u128> {
+        match limit.look(place, now, now + patience) {
+            Ok(turn) => Ok(turn.map_or(0, |turn| (turn - now).as_millis())),
             Err(wait) => Err(wait.as_millis()),
-        };
-        (0..count).map(turn).collect()
+        }
+    }
+
+    /// `count` jobs that come at `now`, and what each of them learns. Who is refused goes away.
+    fn jobs(
+        limit: &Limit,
+        now: Instant,
+        count: usize,
+    ) -> (Vec<Place<'_>>, Vec<Result<u128, u128>>) {
+        let (mut places, mut turns) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let place = limit.join(Caller::Job);
+            let turn = ask(limit, &place, now, PATIENCE);
+            places.extend(turn.is_ok().then_some(place));
+            turns.push(turn);
+        }
+        (places, turns)
     }
 
     #[test]
     fn calls_have_their_turn_in_the_order_of_asking_at_the_configured_rate() {
         let limit = limit("2/s");
         let now = Instant::now() + Duration::from_secs(1);
-        assert_eq!(
-            turns(&limit, now, 5),
-            [Ok(0), Ok(0), Ok(500), Ok(1000), Ok(1500)]
-        );
-        // The two that are due later are still ahead.
-        assert_eq!(turns(&limit, now + Duration::from_secs(1), 1), [Ok(1000)]);
+        let (places, turns) = jobs(&limit, now, 5);
+        assert_eq!(turns, [Ok(0), Ok(0), Ok(500), Ok(1000), Ok(1500)]);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(ask(&limit, &places[2], later, PATIENCE), Ok(0));
+        // The two that are due by then and later are still ahead.
+        assert_eq!(jobs(&limit, later, 1).1, [Ok(1000)]);
     }
 
     #[test]
     fn a_burst_is_at_most_what_the_smallest_bucket_of_a_paid_tenant_holds() {
+        let limit = limit("150/m");
         let now = Instant::now() + Duration::from_secs(60);
-        let turns = turns(&limit("150/m"), now, 11);
+        let (_places, turns) = jobs(&limit, now, 11);
         assert!(turns[..10].iter().all(|turn| *turn == Ok(0)));
         assert_eq!(turns[10], Ok(400));
     }
@@ -207,9 +306,59 @@ mod tests {
     fn who_would_wait_too_long_is_told_how_long_and_takes_no_turn() {
         let limit = limit("1/s");
         let now = Instant::now() + Duration::from_secs(1);
-        let asked = turns(&limit, now, 8);
+        let (_places, asked) = jobs(&limit, now, 8);
         assert_eq!(asked[5], Ok(5000));
         assert_eq!(asked[6..], [Err(6000), Err(6000)]);
+    }
+
+    #[test]
+    fn who_goes_away_leaves_the_turn_to_the_next() {
+        let limit = limit("1/s");
+        let now = Instant::now() + Duration::from_secs(1);
+        let (mut places, _) = jobs(&limit, now, 4);
+        let last = places.remove(3);
+        assert_eq!(ask(&limit, &last, now, PATIENCE), Ok(3000));
+        places.clear();
+        assert_eq!(ask(&limit, &last, now, PATIENCE), Ok(1000));
+        let next = now + Duration::from_secs(1);
+        assert_eq!(ask(&limit, &last, next, PATIENCE), Ok(0));
+        assert_eq!(jobs(&limit, next, 1).1, [Ok(1000)], "its turn is used up");
+    }
+
+    #[test]
+    fn a_job_goes_before_browsers_that_wait_and_they_wait_as_long_as_they_say() {
+        let limit = limit("2/s");
+        let now = Instant::now() + Duration::from_secs(1);
+        assert_eq!(jobs(&limit, now, 2).1, [Ok(0), Ok(0)]);
+        let second = Duration::from_secs(1);
+        let browser = |patience| limit.join(Caller::Browser(patience));
+        let (first, then, third) = (browser(second), browser(second), browser(second));
+        assert_eq!(ask(&limit, &first, now, second), Ok(500));
+        assert_eq!(ask(&limit, &then, now, second), Ok(1000));
+        assert_eq!(ask(&limit, &third, now, second), Err(1500));
+        drop(third);
+        let (_job, turns) = jobs(&limit, now, 1);
+        assert_eq!(turns, [Ok(500)]);
+        assert_eq!(ask(&limit, &first, now, second), Ok(1000));
+        assert_eq!(
+            ask(&limit, &then, now, second),
+            Err(1500),
+            "it is overtaken"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_gives_up_while_it_waits_uses_no_turn() {
+        let limit = limit("1/s");
+        limit.turn(Caller::Job).await.unwrap();
+        for _ in 0..20 {
+            let waiting = limit.turn(Caller::Job);
+            let given_up = tokio::time::timeout(Duration::ZERO, waiting).await;
+            assert!(given_up.is_err());
+        }
+        let begun = Instant::now();
+        limit.turn(Caller::Job).await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(2));
     }
 
     #[test]
@@ -223,9 +372,8 @@ mod tests {
             limit.learn(StatusCode::OK, &answer),
             Some(Duration::from_secs(3))
         );
-        let now = Instant::now();
-        let turn = limit.reserve(now, now + PATIENCE).unwrap();
-        assert!(turn > now + Duration::from_millis(2900), "{:?}", turn - now);
+        let (_place, turns) = jobs(&limit, Instant::now(), 1);
+        assert!(turns[0].is_ok_and(|wait| wait > 2900), "{turns:?}");
         let some_left = headers(&[
             ("x-ratelimit-remaining", "1".into()),
             ("x-ratelimit-reset", (NOW + 3).to_string()),

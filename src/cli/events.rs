@@ -101,7 +101,7 @@ pub(super) fn run(path: &Path, action: &Action, out: &mut dyn Write) -> anyhow::
     match done {
         Ok(status) => Ok(status),
         Err(error) => {
-            writeln!(out, "{error}")?;
+            writeln!(std::io::stderr(), "{error}")?;
             Ok(1)
         }
     }
@@ -171,19 +171,27 @@ async fn replay(
 }
 
 async fn replay_dead(store: &dyn Store, json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let dead = store.jobs(JobState::Dead, DEAD_JOBS).await?;
     let cause = Cause {
         why: "replay".to_owned(),
         event: None,
     };
-    for job in &dead {
-        let priority = Priority::Background;
-        store.enqueue(&job.key, &cause, priority, now()).await?;
+    let mut woken = 0;
+    loop {
+        let dead = store.jobs(JobState::Dead, DEAD_JOBS).await?;
+        for job in &dead {
+            let priority = Priority::Background;
+            store.enqueue(&job.key, &cause, priority, now()).await?;
+        }
+        woken += dead.len();
+        // A full page may not be all. Those that die again meanwhile are not woken for ever: each takes a while.
+        if dead.len() < DEAD_JOBS as usize {
+            break;
+        }
     }
     if json {
-        print_as_json(&serde_json::json!({ "jobs": dead.len() }), out)?;
+        print_as_json(&serde_json::json!({ "jobs": woken }), out)?;
     } else {
-        writeln!(out, "{} queued again", count(dead.len(), "job"))?;
+        writeln!(out, "{} queued again", count(woken, "job"))?;
     }
     Ok(0)
 }

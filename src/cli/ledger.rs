@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::bail;
 
 use crate::config::{self, Config};
-use crate::store::{Sqlite, Store};
+use crate::store::{Postgres, Sqlite, Store};
 
 /// Opens the ledger that the config names; it must be there already.
 pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
@@ -13,12 +13,8 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
         bail!("the config has no `stripe` section, so there is no ledger");
     };
     match &billing.store {
-        config::Store::Sqlite(url) => {
-            Ok(Arc::new(Sqlite::open_existing(url.expose()).await?))
-        }
-        config::Store::Postgres(_) => {
-            bail!("this version keeps the ledger in SQLite alone: write `sqlite://FILE`")
-        }
+        config::Store::Sqlite(url) => Ok(Arc::new(Sqlite::open_existing(url.expose()).await?)),
+        config::Store::Postgres(url) => Ok(Arc::new(Postgres::open_existing(url.expose()).await?)),
     }
 }
 

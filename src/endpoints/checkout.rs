@@ -3,7 +3,7 @@
 mod customer;
 mod session;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
@@ -11,6 +11,7 @@ use http_body_util::Full;
 use serde_json::json;
 
 use super::Endpoints;
+use super::allowance::Allowance;
 use super::body::Fields;
 use super::failure::Failure;
 use super::look::Seen;
@@ -22,6 +23,9 @@ use crate::stripe::{CheckoutSession, SessionMode};
 const DEADLINE: Duration = Duration::from_secs(15);
 /// How long the entitlement of a checkout that turns out to be paid is waited for.
 const PATIENCE: Duration = Duration::from_secs(4);
+/// Checkouts that a user may begin without a pause; then one in [`PERIOD`].
+const BURST: u32 = 20;
+const PERIOD: Duration = Duration::from_secs(3);
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Stripe's limit for its own keys.
 const MAX_KEY: usize = 255;
@@ -87,6 +91,11 @@ fn printable(text: &str) -> String {
     }
 }
 
+/// How often a user may begin a checkout.
+pub(super) fn allowance() -> Allowance {
+    Allowance::new(BURST, PERIOD)
+}
+
 impl Endpoints {
     /// `POST /stripe/create-checkout-session`.
     pub(super) async fn create_checkout_session(
@@ -97,6 +106,8 @@ impl Endpoints {
     ) -> Result<Response<Full<Bytes>>, Failure> {
         let terms = self.parts.terms.load_full();
         let order = Order::parse(user, headers, body, &terms.catalog)?;
+        let turn = self.checkouts.take(user, Instant::now());
+        turn.map_err(|retry_after| Failure::TooManyQuestions { retry_after })?;
         let seen = self.look(user).await?;
         self.refuse_owned(&order, &seen, &terms.catalog).await?;
         let (session, customer) = self.open_session(&order, &seen, &terms.catalog).await?;
@@ -111,8 +122,7 @@ impl Endpoints {
         catalog: &Catalog,
     ) -> Result<(), Failure> {
         let row = self.parts.store.entitlement(order.user).await?;
-        let held = row.filter(|row| row.derived.paid);
-        let held = held.and_then(|row| row.derived.plan);
+        let held = self.held(order.user, row.as_ref(), catalog).await;
         let plans = held.into_iter().chain(seen.paid.iter().cloned());
         let highest = plans.max_by_key(|plan| catalog.rank(plan));
         let Some(held) = highest else { return Ok(()) };

@@ -1,9 +1,14 @@
 //! Which Stripe customers are a user's own. Never found by e-mail: whoever claims one would get another's billing.
 
-use super::Endpoints;
+use std::time::Duration;
+
 use super::intent::is_sub;
+use super::{Endpoints, in_time};
 use crate::store::{Link, LinkKind, StoreError};
-use crate::stripe::Owner;
+use crate::stripe::{self, Owner};
+
+/// How long asking whether a customer exists may take.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// A user with more customers than this has the oldest looked at.
 const MAX_CUSTOMERS: usize = 10;
@@ -56,6 +61,35 @@ impl Endpoints {
             });
         }
         Ok(known)
+    }
+
+    /// Whether a call failed because Stripe does not know, or no longer knows, the customer. Where the error does not
+    /// say what is missing, the customer is asked for.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be asked for.
+    pub(super) async fn is_gone(
+        &self,
+        customer: &str,
+        error: &stripe::Error,
+    ) -> Result<bool, stripe::Error> {
+        match &error.kind {
+            stripe::Kind::Missing { param: Some(param) } => Ok(param == "customer"),
+            stripe::Kind::Missing { param: None } => {
+                let asking = self.parts.stripe.customer(customer);
+                let found = in_time(DEADLINE, "customer", asking).await?;
+                Ok(found.is_none_or(|found| found.deleted))
+            }
+            stripe::Kind::Unreachable
+            | stripe::Kind::Api(_)
+            | stripe::Kind::RateLimited
+            | stripe::Kind::Auth { .. }
+            | stripe::Kind::Card { .. }
+            | stripe::Kind::Idempotency
+            | stripe::Kind::Invalid { .. }
+            | stripe::Kind::Unreadable => Ok(false),
+        }
     }
 
     /// The customer with which the user pays.

@@ -2,6 +2,7 @@
 
 mod fixed;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
@@ -71,7 +72,7 @@ pub(super) enum Failure {
     Signature(SignatureError),
     /// A body that is no event.
     Event(EventError),
-    /// The user asks about too many checkouts.
+    /// The user asks for too much of what Stripe is asked for.
     TooManyQuestions { retry_after: Duration },
     /// The list is too long to be put together in time.
     TooLong,
@@ -156,6 +157,18 @@ impl Failure {
 impl From<stripe::Error> for Failure {
     fn from(error: stripe::Error) -> Self {
         Self::Stripe(error)
+    }
+}
+
+/// An error that several wait for is told to each.
+impl From<Arc<stripe::Error>> for Failure {
+    fn from(error: Arc<stripe::Error>) -> Self {
+        Self::Stripe(stripe::Error {
+            kind: error.kind.clone(),
+            call: error.call,
+            request_id: error.request_id.clone(),
+            retry_after: error.retry_after,
+        })
     }
 }
 

@@ -1,8 +1,8 @@
 //! Looking at a user's open checkouts before an answer, so that the first answer after a payment is right although the
 //! webhook is late.
 //!
-//! Bounded: one look at a time for each user, a few at once and then one in two seconds, a few for all users together,
-//! each with a deadline. In between, the ledger and the last look are what counts.
+//! Bounded: one look at a time for each user, some at once and then one in two seconds, a few for all users together,
+//! each with a deadline. In between, the ledger and the last look are what counts, until an event of the user's comes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,12 +17,12 @@ use crate::stripe::{CheckoutSession, SessionMode, SessionStatus};
 
 /// How long a look counts, and how often a user may cause one.
 const FRESH: Duration = Duration::from_secs(2);
-/// Looks that a user may cause without a pause: before the payment, after it, and one more.
-const BURST: u32 = 3;
+/// Looks that a user may cause without a pause: some before the payment, and some after it.
+const BURST: u32 = 10;
 /// Looks at a time, for all users together.
 const AT_ONCE: usize = 8;
 /// Checkouts that are asked about, the newest: somebody who opens more has left the others behind.
-const CHECKOUTS: usize = 3;
+const CHECKOUTS: usize = 8;
 /// How long asking may take.
 const DEADLINE: Duration = Duration::from_secs(3);
 /// How long the entitlement is waited for.
@@ -34,7 +34,8 @@ const MAX_LOOKS: u64 = 10_000;
 
 /// The looks of all users.
 pub(super) struct Looks {
-    seen: Cache<String, Arc<Seen>>,
+    /// By user, and the number of the last news of them.
+    seen: Cache<(String, u64), Arc<Seen>>,
     allowance: Allowance,
     at_once: Semaphore,
 }
@@ -42,7 +43,8 @@ pub(super) struct Looks {
 /// What a look found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
-    /// Something may have been paid that the ledger does not know of yet.
+    /// Something may have been paid that the ledger does not know of yet: Stripe did not say, or said so before somebody
+    /// else asked.
     pub(super) stale: bool,
     /// Checkouts that can still be paid.
     pub(super) open: Vec<String>,
@@ -76,11 +78,23 @@ impl Endpoints {
             return Ok(Arc::default());
         }
         let looks = &self.looks;
+        let key = (user.to_owned(), self.heard.of(user));
         if looks.allowance.take(user, Instant::now()).is_ok() {
-            looks.seen.invalidate(user).await;
+            looks.seen.invalidate(&key).await;
         }
         let look = async { Arc::new(self.look_at(user, &open).await) };
-        Ok(looks.seen.get_with(user.to_owned(), Box::pin(look)).await)
+        let looked = looks.seen.entry(key).or_insert_with(Box::pin(look)).await;
+        let is_own = looked.is_fresh();
+        let seen = looked.into_value();
+        Ok(if is_own || seen.open.is_empty() {
+            seen
+        } else {
+            // It may have been paid since.
+            Arc::new(Seen {
+                stale: true,
+                ..Seen::clone(&seen)
+            })
+        })
     }
 
     async fn look_at(&self, user: &str, open: &[Purchase]) -> Seen {
@@ -197,16 +211,18 @@ mod tests {
             state,
             created_at: now - age,
         };
-        let all = vec![
+        let few = vec![
             purchase("old", PurchaseState::Open, LIFE),
             purchase("1", PurchaseState::Open, LIFE - 1),
-            purchase("2", PurchaseState::Open, 300),
             purchase("paid", PurchaseState::Complete, 250),
-            purchase("3", PurchaseState::Open, 200),
+            purchase("2", PurchaseState::Open, 200),
             purchase("gone", PurchaseState::Expired, 150),
-            purchase("4", PurchaseState::Open, 100),
+            purchase("3", PurchaseState::Open, 100),
         ];
-        let looked: Vec<_> = open(all, now).into_iter().map(|p| p.session).collect();
-        assert_eq!(looked, ["4", "3", "2"]);
+        let looked = |all| -> Vec<_> { open(all, now).into_iter().map(|p| p.session).collect() };
+        assert_eq!(looked(few), ["3", "2", "1"]);
+        let many = (0..12).map(|n| purchase(&n.to_string(), PurchaseState::Open, 100 - n));
+        let newest = ["11", "10", "9", "8", "7", "6", "5", "4"];
+        assert_eq!(looked(many.collect()), newest);
     }
 }

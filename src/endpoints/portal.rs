@@ -1,6 +1,6 @@
 //! The way to Stripe's customer portal, and back to the frontend alone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::uri::{Authority, Scheme};
@@ -8,6 +8,7 @@ use http::{Response, StatusCode, Uri};
 use http_body_util::Full;
 use serde_json::json;
 
+use super::allowance::Allowance;
 use super::body::Fields;
 use super::failure::Failure;
 use super::{Endpoints, in_time};
@@ -16,6 +17,9 @@ use crate::stripe;
 
 /// How long Stripe may take, retries included.
 const DEADLINE: Duration = Duration::from_secs(15);
+/// Portals that a user may open without a pause; then one in [`PERIOD`].
+const BURST: u32 = 20;
+const PERIOD: Duration = Duration::from_secs(3);
 /// Longer than any address that a browser shows.
 const MAX_URL: usize = 2048;
 
@@ -64,6 +68,11 @@ fn port(authority: &Authority, default: u16) -> Option<u16> {
     authority.port_u16()
 }
 
+/// How often a user may open the portal.
+pub(super) fn allowance() -> Allowance {
+    Allowance::new(BURST, PERIOD)
+}
+
 impl Endpoints {
     /// `POST /stripe/customer-portal`.
     pub(super) async fn customer_portal(
@@ -78,17 +87,19 @@ impl Endpoints {
             None => format!("{}/dashboard", self.config.frontend_url),
         };
         let customer = self.own_customer(user).await?.ok_or(Failure::NoCustomer)?;
+        let turn = self.portals.take(user, Instant::now());
+        turn.map_err(|retry_after| Failure::TooManyQuestions { retry_after })?;
         let call = self
             .parts
             .stripe
             .create_portal_session(&customer, &return_url);
         let session = match in_time(DEADLINE, "create_portal_session", call).await {
             Ok(session) => session,
-            Err(error) if is_missing_customer(&error) => {
+            Err(error) if is_unconfigured(&error) => return Err(Failure::Portal),
+            Err(error) if self.is_gone(&customer, &error).await? => {
                 self.parts.store.customer_deleted(&customer).await?;
                 return Err(Failure::NoCustomer);
             }
-            Err(error) if is_unconfigured(&error) => return Err(Failure::Portal),
             Err(error) => return Err(error.into()),
         };
         let answer = json!({
@@ -101,11 +112,6 @@ impl Endpoints {
     fn is_of_frontend(&self, url: &str) -> bool {
         self.frontend.is_some() && Origin::of(url) == self.frontend
     }
-}
-
-/// Whether Stripe does not know, or no longer knows, the customer.
-pub(super) fn is_missing_customer(error: &stripe::Error) -> bool {
-    matches!(&error.kind, stripe::Kind::Missing { param: Some(param) } if param == "customer")
 }
 
 /// Stripe has no code for it. What is wrong with the customer or the way back has a code, or names its parameter, and

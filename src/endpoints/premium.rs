@@ -12,14 +12,17 @@ use serde::Serialize;
 
 use super::Endpoints;
 use super::failure::Failure;
+use crate::entitlement::Catalog;
 use crate::policy::Permissions;
 use crate::reply::{json, timestamp};
-use crate::store::UnixMillis;
+use crate::store::{Entitlement, UnixMillis};
 use reading::{Reading, Status};
 pub(super) use roles::RoleReadings;
 
 /// How long Auth0 may take.
 const DEADLINE: Duration = Duration::from_secs(3);
+/// How long it may take before a purchase, which does not need it.
+const BRIEFLY: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -36,6 +39,7 @@ impl Endpoints {
         user: &str,
         permissions: &Permissions,
     ) -> Result<Response<Full<Bytes>>, Failure> {
+        let is_caught_up = self.catch_up(user).await?;
         let seen = self.look(user).await?;
         let row = self.parts.store.entitlement(user).await?;
         let sequence = row.as_ref().map(|row| row.sequence);
@@ -49,11 +53,10 @@ impl Endpoints {
             permissions,
             catalog,
             now,
-            decisive: UnixMillis::try_from(self.config.max_token_age.as_millis())
-                .unwrap_or(UnixMillis::MAX),
+            decisive: self.decisive(),
         };
         let mut premium_status = reading.status();
-        premium_status.stale |= seen.stale;
+        premium_status.stale |= seen.stale || !is_caught_up;
         let answer = Answer {
             success: true,
             user_id: user,
@@ -61,5 +64,38 @@ impl Endpoints {
             premium_status,
         };
         Ok(json(StatusCode::OK, &answer))
+    }
+
+    /// The bought plan that the user holds, by the same reading as the status: a role from before the ledger is not sold
+    /// again. While Auth0 is away the ledger alone says.
+    pub(super) async fn held(
+        &self,
+        user: &str,
+        row: Option<&Entitlement>,
+        catalog: &Catalog,
+    ) -> Option<String> {
+        let mut reading = Reading {
+            row,
+            roles: None,
+            permissions: &Permissions::new([]),
+            catalog,
+            now: self.now_millis(),
+            decisive: self.decisive(),
+        };
+        let roles = if reading.is_decisive() {
+            None
+        } else {
+            let asking = self.roles_of(user, row.map(|row| row.sequence), BRIEFLY);
+            // Somebody may have begun to ask, and have more time.
+            let asked = tokio::time::timeout(BRIEFLY, asking).await;
+            asked.ok().flatten()
+        };
+        reading.roles = roles.as_ref().map(|roles| roles.as_slice());
+        reading.held().map(|plan| plan.name.clone())
+    }
+
+    /// For how long after a change the ledger alone decides, in milliseconds.
+    fn decisive(&self) -> UnixMillis {
+        UnixMillis::try_from(self.config.max_token_age.as_millis()).unwrap_or(UnixMillis::MAX)
     }
 }

@@ -1,15 +1,18 @@
 //! A user's subscriptions, and ending one of them.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
+use moka::future::Cache;
 use serde::Serialize;
 use serde_json::json;
 
+use super::allowance::Allowance;
 use super::body::Fields;
-use super::customers::is_users;
+use super::customers::{Known, is_users};
 use super::failure::Failure;
 use super::{Endpoints, in_time, keys};
 use crate::entitlement::{Catalog, SubscriptionStatus};
@@ -22,6 +25,37 @@ const DEADLINE: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Longest part of an id after its prefix.
 const MAX_ID: usize = 200;
+
+/// How long a list counts for a user who asks again and again.
+const FRESH: Duration = Duration::from_secs(2);
+/// Lists that a user may have read without a pause; then one in [`FRESH`].
+const LIST_BURST: u32 = 5;
+/// Ends that a user may set without a pause; then one in [`END_PERIOD`].
+const END_BURST: u32 = 10;
+const END_PERIOD: Duration = Duration::from_secs(2);
+/// Lists remembered, some 2 KB each.
+const MAX_LISTS: u64 = 1_000;
+
+/// What was read lately, and how often each user may ask.
+pub(super) struct Subscriptions {
+    /// By user, and the number of the last news of them.
+    lists: Cache<(String, u64), Arc<Vec<Subscription>>>,
+    reading: Allowance,
+    ending: Allowance,
+}
+
+impl Subscriptions {
+    pub(super) fn new() -> Self {
+        Self {
+            lists: Cache::builder()
+                .max_capacity(MAX_LISTS)
+                .time_to_live(FRESH)
+                .build(),
+            reading: Allowance::new(LIST_BURST, FRESH),
+            ending: Allowance::new(END_BURST, END_PERIOD),
+        }
+    }
+}
 
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -39,23 +73,36 @@ impl Endpoints {
     /// `GET /stripe/subscriptions`.
     pub(super) async fn subscriptions(&self, user: &str) -> Result<Response<Full<Bytes>>, Failure> {
         let known = self.customers(user).await?;
-        let asking = async {
-            let mut all = Vec::new();
-            for customer in &known {
-                all.extend(self.parts.stripe.subscriptions(&customer.id).await?);
-            }
-            Ok(all)
-        };
-        let mut all = in_time(DEADLINE, "subscriptions", asking).await?;
-        all.retain(|one| {
+        let all = self.listed(user, &known).await?;
+        let is_shown = |one: &&Subscription| {
             let is_mine = is_users(&one.owner, one.customer.as_deref(), user, &known);
             // One that was never paid never was a subscription to its user.
             is_mine && one.status != SubscriptionStatus::IncompleteExpired
-        });
+        };
         let terms = self.parts.terms.load();
-        let shown: Vec<_> = all.iter().map(|one| show(one, &terms.catalog)).collect();
+        let mine = all.iter().filter(is_shown);
+        let shown: Vec<_> = mine.map(|one| show(one, &terms.catalog)).collect();
         let answer = json!({ "success": true, "user_id": user, "subscriptions": shown });
         Ok(reply::json(StatusCode::OK, &answer))
+    }
+
+    /// All subscriptions of these customers, asked for once for all who ask at once, and as often as the user may.
+    async fn listed(&self, user: &str, known: &[Known]) -> Result<Arc<Vec<Subscription>>, Failure> {
+        let Subscriptions { lists, reading, .. } = &self.subscribed;
+        let key = (user.to_owned(), self.heard.of(user));
+        if reading.take(user, Instant::now()).is_ok() {
+            lists.invalidate(&key).await;
+        }
+        let asking = async {
+            let mut all = Vec::new();
+            for customer in known {
+                all.extend(self.parts.stripe.subscriptions(&customer.id).await?);
+            }
+            Ok(Arc::new(all))
+        };
+        let asking = in_time(DEADLINE, "subscriptions", asking);
+        let read: Result<_, Arc<stripe::Error>> = lists.try_get_with(key, Box::pin(asking)).await;
+        Ok(read?)
     }
 
     /// `POST /stripe/cancel-subscription`.
@@ -66,6 +113,11 @@ impl Endpoints {
     ) -> Result<Response<Full<Bytes>>, Failure> {
         let fields = Fields::parse(body)?;
         let id = fields.text("subscription_id")?;
+        if !looks_like_subscription(id) {
+            return Err(Failure::NoSubscription);
+        }
+        let turn = self.subscribed.ending.take(user, Instant::now());
+        turn.map_err(|retry_after| Failure::TooManyQuestions { retry_after })?;
         let subscription = self.own_subscription(user, id).await?;
         if subscription.status.is_ended() {
             return Err(Failure::SubscriptionEnded);
@@ -76,7 +128,10 @@ impl Endpoints {
             "Subscription will be canceled at the end of the current period"
         };
         if self.config.cancel_now || !subscription.ends {
-            self.end(&subscription.id).await?;
+            let ended = self.end(&subscription.id).await;
+            // Whatever became of it: what was read before counts no longer.
+            self.heard.news(user);
+            ended?;
             // It is done in Stripe, whatever the ledger says: the webhook brings it there too.
             if let Err(error) = self.settle(user, "cancel-subscription", PATIENCE).await {
                 tracing::warn!(error = %error, "the end of a subscription was not taken in at once");
@@ -89,9 +144,6 @@ impl Endpoints {
     }
 
     async fn own_subscription(&self, user: &str, id: &str) -> Result<Subscription, Failure> {
-        if !looks_like_subscription(id) {
-            return Err(Failure::NoSubscription);
-        }
         let call = self.parts.stripe.subscription(id);
         let found = in_time(DEADLINE, "subscription", call).await?;
         let found = found.ok_or(Failure::NoSubscription)?;

@@ -1,10 +1,10 @@
 //! Who has a paid plan's role: for the admin panel. Auth0 says who, the ledger since when.
 
+mod listing;
 mod page;
 mod query;
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -14,16 +14,13 @@ use serde::Serialize;
 use super::Endpoints;
 use super::failure::Failure;
 use crate::auth0;
-use crate::entitlement::{Catalog, Plan};
+use crate::entitlement::Catalog;
 use crate::reply::{json, timestamp};
 use crate::store::Entitlement;
+pub(super) use listing::Listings;
 use page::Cursor;
 use query::Query;
 
-/// How long the whole list may take.
-const DEADLINE: Duration = Duration::from_secs(25);
-/// Entries of an answer where nobody says how many; with more there is a cursor, too. Some 10 MB.
-const MAX_ENTRIES: usize = 50_000;
 /// Users that the ledger is asked about at a time.
 const CHUNK: usize = 500;
 
@@ -45,7 +42,7 @@ struct Next {
 }
 
 /// One user with one role.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Entry {
     user_id: String,
     email: Option<String>,
@@ -93,13 +90,10 @@ impl Endpoints {
     ) -> Result<Response<Full<Bytes>>, Failure> {
         let terms = self.parts.terms.load_full();
         let query = Query::parse(query, &terms.catalog)?;
-        let plans: Vec<&Plan> = query.plans(&terms.catalog);
-        let listing = self.list(&plans, &query);
-        let (mut entries, next) = tokio::time::timeout(DEADLINE, listing)
-            .await
-            .unwrap_or(Err(Failure::TooLong))?;
+        let listing = self.listing(&query, &terms.catalog).await?;
+        let mut entries = listing.entries.clone();
         self.complete(&mut entries, &terms.catalog).await?;
-        let next_cursor = next.map(|cursor| cursor.write());
+        let next_cursor = listing.next.as_ref().map(Cursor::write);
         let has_next = query.is_for_a_part() || next_cursor.is_some();
         let answer = Answer {
             success: true,
@@ -109,73 +103,6 @@ impl Endpoints {
             next: has_next.then_some(Next { next_cursor }),
         };
         Ok(json(StatusCode::OK, &answer))
-    }
-
-    /// The members of the plans' roles from the query's cursor on, and where to go on.
-    async fn list(
-        &self,
-        plans: &[&Plan],
-        query: &Query,
-    ) -> Result<(Vec<Entry>, Option<Cursor>), Failure> {
-        let limit = query.limit.unwrap_or(MAX_ENTRIES);
-        let mut entries = Vec::new();
-        let mut start = query.cursor.clone();
-        let first = start.as_ref().map_or(Ok(0), |cursor| {
-            let named = |plan: &&Plan| plan.name == cursor.plan;
-            plans.iter().position(named).ok_or(Failure::Cursor)
-        })?;
-        for plan in &plans[first..] {
-            let from = start.take().unwrap_or_else(|| Cursor::start_of(&plan.name));
-            if let Some(next) = self
-                .list_role(&plan.role, from, limit, &mut entries)
-                .await?
-            {
-                return Ok((entries, Some(next)));
-            }
-        }
-        Ok((entries, None))
-    }
-
-    /// Adds the members of one role, up to `limit` entries in all; where to go on when there are more.
-    async fn list_role(
-        &self,
-        name: &str,
-        mut at: Cursor,
-        limit: usize,
-        entries: &mut Vec<Entry>,
-    ) -> Result<Option<Cursor>, Failure> {
-        let role = match self.parts.auth0.role(name).await {
-            Ok(role) => role,
-            Err(error) if matches!(error.kind, auth0::Kind::NoRole(_)) => {
-                // Nobody holds a role that there is none of.
-                tracing::warn!(error = %error, "a plan's members cannot be listed");
-                return Ok(None);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        // Pages may overlap when members change in between.
-        let mut seen = HashSet::new();
-        loop {
-            let page = self
-                .parts
-                .auth0
-                .members(&role, at.from.as_deref(), page::SIZE)
-                .await
-                .map_err(|error| refused(error, &at))?;
-            for (index, user) in page.users.into_iter().enumerate().skip(at.skip) {
-                if entries.len() == limit {
-                    at.skip = index;
-                    return Ok(Some(at));
-                }
-                if seen.insert(user.id.clone()) {
-                    entries.push(Entry::new(user, name));
-                }
-            }
-            match page.next {
-                Some(next) if at.from.as_deref() != Some(&next) => at = at.moved_to(next),
-                Some(_) | None => return Ok(None),
-            }
-        }
     }
 
     /// Adds what the ledger knows.
@@ -193,21 +120,5 @@ impl Endpoints {
             }
         }
         Ok(())
-    }
-}
-
-/// A place that Auth0 does not know was not given by it: the cursor is made up, or too old.
-fn refused(error: auth0::Error, at: &Cursor) -> Failure {
-    match error.kind {
-        auth0::Kind::Invalid(400) if at.from.is_some() => Failure::Cursor,
-        auth0::Kind::Unreachable
-        | auth0::Kind::Api(_)
-        | auth0::Kind::RateLimited
-        | auth0::Kind::Client
-        | auth0::Kind::Scope(_)
-        | auth0::Kind::NoUser
-        | auth0::Kind::NoRole(_)
-        | auth0::Kind::Invalid(_)
-        | auth0::Kind::Unreadable => error.into(),
     }
 }

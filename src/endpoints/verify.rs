@@ -22,8 +22,9 @@ use crate::stripe::{self, CheckoutSession, SessionStatus};
 /// How long an answer of Stripe's counts.
 const FRESH: Duration = Duration::from_secs(2);
 /// Questions about a user's own checkouts without a pause; then one in [`FRESH`].
-const OWN_BURST: u32 = 5;
-/// Questions about checkouts that the ledger does not know, without a pause; then one in [`STRANGE_PERIOD`].
+const OWN_BURST: u32 = 10;
+/// Questions about checkouts that the ledger does not know, and more about those it knows, without a pause; then one in
+/// [`STRANGE_PERIOD`].
 const STRANGE_BURST: u32 = 10;
 const STRANGE_PERIOD: Duration = Duration::from_secs(6);
 /// How long a checkout is remembered not to be a user's.
@@ -41,13 +42,22 @@ const MAX_ID: usize = 200;
 /// Said in every case, so that nobody learns which sessions there are.
 const NOT_FOUND: &str = "No such checkout session of yours";
 
-/// A user and the id of a checkout.
-type Question = (String, String);
+/// A question to Stripe. What was answered before something happened is an answer to another one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Question {
+    user: String,
+    id: String,
+    /// The number of the last news of the user.
+    heard: u64,
+    /// Whether the ledger has the checkout as over.
+    is_over: bool,
+}
 
 /// What was asked lately.
 pub(super) struct Verifications {
     answers: Cache<Question, Option<Arc<CheckoutSession>>>,
-    not_own: Cache<Question, ()>,
+    /// By user and id.
+    not_own: Cache<(String, String), ()>,
     own: Allowance,
     strange: Allowance,
 }
@@ -108,24 +118,30 @@ impl Endpoints {
         if !looks_like_session(id) {
             return Ok(None);
         }
+        let heard = self.heard.of(user);
+        self.catch_up(user).await?;
         let known = self.parts.store.purchase(id).await?;
-        let is_known = match known.map(|known| known.user == user) {
-            Some(false) => return Ok(None),
-            Some(true) => true,
-            None => false,
-        };
-        let question = (user.to_owned(), id.to_owned());
-        if self.verifications.not_own.contains_key(&question) {
+        if known.as_ref().is_some_and(|known| known.user != user) {
             return Ok(None);
         }
-        let Some(session) = self.ask_session(&question, is_known).await? else {
-            self.verifications.not_own.insert(question, ()).await;
-            return Ok(None);
-        };
-        if !self.is_own(user, &session, is_known).await? {
-            self.verifications.not_own.insert(question, ()).await;
+        let (is_known, not_own) = (known.is_some(), &self.verifications.not_own);
+        let pair = (user.to_owned(), id.to_owned());
+        if not_own.contains_key(&pair) {
             return Ok(None);
         }
+        let question = Question {
+            user: user.to_owned(),
+            id: id.to_owned(),
+            heard,
+            is_over: known.is_some_and(|known| known.state != PurchaseState::Open),
+        };
+        let session = match self.ask_session(&question, is_known).await? {
+            Some(session) if self.is_own(user, &session, is_known).await? => session,
+            Some(_) | None => {
+                not_own.insert(pair, ()).await;
+                return Ok(None);
+            }
+        };
         if !is_known {
             self.take_over(user, &session).await?;
         }
@@ -144,24 +160,27 @@ impl Endpoints {
             strange,
             ..
         } = &self.verifications;
-        let (user, id) = question;
         let allowance = if is_known { own } else { strange };
-        match allowance.take(user, Instant::now()) {
+        match allowance.take(&question.user, Instant::now()) {
             Ok(()) => answers.invalidate(question).await,
+            // What an event has made new may be asked about although the allowance is used up.
             Err(retry_after) if !answers.contains_key(question) => {
-                return Err(Failure::TooManyQuestions { retry_after });
+                let may_ask = is_known && strange.take(&question.user, Instant::now()).is_ok();
+                if !may_ask {
+                    return Err(Failure::TooManyQuestions { retry_after });
+                }
             }
             Err(_) => {}
         }
         let asking = async {
-            let call = self.parts.stripe.checkout_session(id);
+            let call = self.parts.stripe.checkout_session(&question.id);
             let session = in_time(DEADLINE, "checkout_session", call).await?;
             Ok(session.map(Arc::new))
         };
-        answers
+        let asked: Result<_, Arc<stripe::Error>> = answers
             .try_get_with(question.clone(), Box::pin(asking))
-            .await
-            .map_err(|error: Arc<stripe::Error>| Failure::Stripe(copy(&error)))
+            .await;
+        Ok(asked?)
     }
 
     /// Whose it is: what it says itself counts, then the ledger, then its customer.
@@ -279,16 +298,6 @@ fn not_found() -> Response<Full<Bytes>> {
         error: Some(NOT_FOUND),
     };
     json(StatusCode::OK, &answer)
-}
-
-/// An error that several wait for is told to each.
-fn copy(error: &stripe::Error) -> stripe::Error {
-    stripe::Error {
-        kind: error.kind.clone(),
-        call: error.call,
-        request_id: error.request_id.clone(),
-        retry_after: error.retry_after,
-    }
 }
 
 #[cfg(test)]

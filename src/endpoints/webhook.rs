@@ -49,9 +49,9 @@ impl Endpoints {
     ) -> Result<Response<Full<Bytes>>, Failure> {
         let event = self.verified(headers, body)?;
         let (id, event_type) = (event.id.clone(), event.event_type.clone());
-        let reason = match &event.intent {
-            Intent::Ignore(reason) => Some(reason.clone()),
-            Intent::Sync(_) => None,
+        let (reason, user) = match &event.intent {
+            Intent::Ignore(reason) => (Some(reason.clone()), None),
+            Intent::Sync(concern) => (None, concern.user.clone()),
         };
         let received = self.parts.inbox.receive(event).await?;
         let status = match received {
@@ -63,6 +63,9 @@ impl Endpoints {
         match received {
             // Operators look for this line word for word.
             Received::Queued => {
+                if let Some((user, _)) = user {
+                    self.heard.news(&user);
+                }
                 tracing::info!(event.id = %id, "Webhook processed successfully: {event_type}");
             }
             Received::Ignored | Received::Duplicate => {

@@ -34,6 +34,11 @@ pub fn effective<'a>(
     {
         return None;
     }
+    let plan = match change.plan.as_deref() {
+        // A plan that a reload took away or renamed: nobody can say what it brings until the user is looked at again.
+        Some(name) => Some(catalog.plan(name)?),
+        None => None,
+    };
     // Sets, because a token may hold a thousand permissions: the work grows with what there is, not with its square.
     let others = change.other_roles.iter();
     let unmanaged = others.filter(|role| catalog.plan_of_role(role).is_none());
@@ -42,7 +47,6 @@ pub fn effective<'a>(
         .map(String::as_str)
         .collect();
     let rest = token.filter(|held| !catalog.manages(held) || by_another_role.contains(held));
-    let plan = change.plan.as_deref().and_then(|name| catalog.plan(name));
     let bought = plan.map(|plan| &*plan.permissions).unwrap_or_default();
     let mut seen = HashSet::new();
     let all = bought.iter().map(String::as_str).chain(rest);

@@ -92,6 +92,8 @@ impl<B: RequestBody> http_body::Body for Body<B> {
             .is_some_and(|ends| ends.as_mut().poll(cx).is_ready())
         {
             this.source = None;
+            // A future that is done is not asked again; this one is always done.
+            this.ends = Some(Box::pin(std::future::ready(())));
             // A clean end: whoever listens asks again, with another token.
             return Poll::Ready(None);
         }

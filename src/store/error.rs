@@ -37,6 +37,9 @@ pub enum StoreError {
     /// What was to be written can never be: it is too large, or breaks a rule of the schema.
     #[error("the ledger refuses this: {0}")]
     Refused(#[source] sqlx::Error),
+    /// Another server keeps its ledger there.
+    #[error("another server uses the ledger {0}; one process serves a SQLite ledger at a time")]
+    InUse(PathBuf),
     /// A file could not be made or written.
     #[error("{path}: {source}")]
     File {
@@ -89,8 +92,8 @@ impl From<sqlx::Error> for StoreError {
 fn is_refusal(error: &dyn DatabaseError) -> bool {
     let code = error.code().unwrap_or_default();
     let by_code = match code.len() {
-        // SQLSTATE: data exception, integrity constraint violation.
-        5 => code.starts_with("22") || code.starts_with("23"),
+        // SQLSTATE: data exception, integrity constraint violation, program limit exceeded (a key too long for an index).
+        5 => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
         // SQLite, whose low byte is the kind: TOOBIG, CONSTRAINT (also of a trigger or a type), MISMATCH.
         _ => (code.parse::<u32>()).is_ok_and(|code| matches!(code & 0xff, 18..=20)),
     };

@@ -36,7 +36,7 @@ impl Inbox {
     #[must_use]
     pub fn start(store: Arc<dyn Store>, tasks: &TaskTracker, stop: CancellationToken) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING);
-        tasks.spawn(run(store, waiting, stop));
+        tasks.spawn(run(store, waiting, tasks.clone(), stop));
         Self { queue }
     }
 
@@ -61,9 +61,14 @@ impl Inbox {
     }
 }
 
-async fn run(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>, stop: CancellationToken) {
-    let mut batch = Vec::with_capacity(BATCH);
+async fn run(
+    store: Arc<dyn Store>,
+    mut waiting: mpsc::Receiver<Waiting>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
     loop {
+        let mut batch = Vec::new();
         tokio::select! {
             biased;
             () = stop.cancelled(), if !waiting.is_closed() => waiting.close(),
@@ -71,18 +76,22 @@ async fn run(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Waiting>, stop: 
                 if taken == 0 {
                     return;
                 }
-                write(&*store, &mut batch).await;
+                // A task of its own: a bug that one batch hits must not close the door for all that follow.
+                if tasks.spawn(write(Arc::clone(&store), batch)).await.is_err() {
+                    tracing::error!("writing events failed unexpectedly; Stripe sends them again");
+                }
             }
         }
     }
 }
 
 /// Writes a batch and answers everyone in it.
-async fn write(store: &dyn Store, batch: &mut Vec<Waiting>) {
+async fn write(store: Arc<dyn Store>, mut batch: Vec<Waiting>) {
+    let store = &*store;
     // Who gave up was told that the event is not kept, and Stripe sends it again.
     batch.retain(|waiting| !waiting.answer.is_closed());
     let (events, answers): (Vec<_>, Vec<_>) = batch
-        .drain(..)
+        .into_iter()
         .map(|waiting| (waiting.event, waiting.answer))
         .unzip();
     let outcomes = match keep(store, &events).await {

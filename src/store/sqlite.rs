@@ -15,7 +15,9 @@ mod purchases;
 mod receive;
 
 use std::ops::Range;
+use std::fs::File;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
@@ -34,6 +36,9 @@ pub struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
     signals: Signals,
+    place: Place,
+    /// The proof that this server alone uses the ledger.
+    claim: OnceLock<File>,
 }
 
 impl Sqlite {
@@ -54,6 +59,8 @@ impl Sqlite {
             readers: place.readers(&writer),
             writer,
             signals: Signals::default(),
+            place,
+            claim: OnceLock::new(),
         })
     }
 
@@ -72,6 +79,19 @@ impl Sqlite {
             )));
         }
         Self::open(url).await
+    }
+
+    /// Keeps other servers off this ledger until this one ends, however it does. Commands need no claim.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InUse`] when another server uses it, and goes on doing so.
+    pub async fn claim(&self) -> Result<(), StoreError> {
+        if let Some(file) = self.place.claim().await? {
+            // A second claim of the same store changes nothing.
+            let _ = self.claim.set(file);
+        }
+        Ok(())
     }
 
     /// Begins to write. The lock is taken at once: a transaction that reads first and is then refused the lock could

@@ -1,6 +1,7 @@
 //! The calls.
 
 mod call;
+mod lack;
 mod page;
 mod purchase;
 mod refusal;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use self::call::Call;
+use self::lack::Lacks;
 use self::send::Sender;
 use super::error::{Error, Kind};
 use super::event::Envelope;
@@ -43,6 +45,7 @@ const MAX_REFERENCE: usize = 200;
 /// A client of Stripe's API.
 pub struct Client {
     sender: Sender,
+    lacks: Lacks,
 }
 
 impl Client {
@@ -54,6 +57,7 @@ impl Client {
     pub fn new(config: Config, metrics: Arc<Metrics>) -> Result<Self, Error> {
         Ok(Self {
             sender: Sender::new(config, metrics)?,
+            lacks: Lacks::default(),
         })
     }
 
@@ -64,16 +68,25 @@ impl Client {
         self
     }
 
-    /// The customer `id`, deleted or not; `None` when there never was one.
+    /// The customer `id`, deleted or not; `None` when there never was one. Where customers are not to be seen, one of
+    /// whom nothing is known.
     ///
     /// # Errors
     ///
     /// When Stripe cannot be asked, or refuses.
     pub async fn customer(&self, id: &str) -> Result<Option<Customer>, Error> {
-        let found = self.find(CUSTOMER, id, Params::none()).await?;
-        found
-            .map(|customer| read_as(CUSTOMER, read::customer(&customer)))
-            .transpose()
+        let found = self.find(CUSTOMER, id, Params::none()).await;
+        let therefore = "customers are not to be seen: whom their metadata names stays unknown";
+        match self.unless_lacking(found, therefore)? {
+            Some(Some(found)) => read_as(CUSTOMER, read::customer(&found)).map(Some),
+            Some(None) => Ok(None),
+            None => Ok(Some(Customer {
+                id: id.to_owned(),
+                user: None,
+                deleted: false,
+                is_withheld: true,
+            })),
+        }
     }
 
     /// Makes a customer for `user` (metadata `auth0_user_id`), with an e-mail that is known to be verified.
@@ -165,8 +178,9 @@ impl Client {
         }
     }
 
-    /// All Checkout Sessions of the customer, with their prices and what became of the money; none when the customer is gone.
-    /// Sessions of a mode other than `payment`, or not complete, are listed without looking at their money.
+    /// All Checkout Sessions of the customer, with their prices and what became of the money; none when the customer is
+    /// gone, or when sessions are not to be listed. Of those of a mode other than `payment`, or not complete, the money
+    /// is not looked at, and the prices are what came along. Where prices are not to be had there are none.
     ///
     /// # Errors
     ///
@@ -176,9 +190,11 @@ impl Client {
             return Ok(Vec::new());
         };
         let call = Call::get(SESSIONS, params.expand("data.line_items"));
-        let parts = self.sender.list(call, read::session).await;
+        let parts = none_when_missing(self.sender.list(call, read::session).await);
+        let therefore = "checkouts are not to be listed: only those that the ledger knows count";
+        let parts = self.unless_lacking(parts, therefore)?.flatten();
         let mut sessions = Vec::new();
-        for part in none_when_missing(parts)?.unwrap_or_default() {
+        for part in parts.unwrap_or_default() {
             sessions.push(self.completed(part).await?);
         }
         Ok(sessions)

@@ -77,6 +77,21 @@ impl Error {
         }
     }
 
+    /// Whether the address itself is not known: a Stripe that lacks this call, not one that lacks the object.
+    pub(super) fn is_unrecognised(&self) -> bool {
+        match &self.kind {
+            Kind::Invalid { status, code, .. } => [404, 405].contains(status) && code.is_none(),
+            Kind::Unreachable
+            | Kind::Api(_)
+            | Kind::RateLimited
+            | Kind::Auth { .. }
+            | Kind::Card { .. }
+            | Kind::Idempotency
+            | Kind::Missing { .. }
+            | Kind::Unreadable => false,
+        }
+    }
+
     /// Whether the same call may work later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

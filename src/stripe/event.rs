@@ -94,7 +94,7 @@ fn snapshot(event: &Value) -> Result<Envelope, EventError> {
         .ok_or(EventError::Field("data.object"))?;
     let created = match event.get("created") {
         None | Some(Value::Null) => 0,
-        Some(value) => value.as_i64().ok_or(EventError::Field("created"))?,
+        Some(value) => json::seconds(value).ok_or(EventError::Field("created"))?,
     };
     Ok(Envelope {
         id,

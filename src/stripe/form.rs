@@ -31,6 +31,13 @@ impl Params {
         self.with(&["expand", ""], field)
     }
 
+    /// The value of the parameter `name`.
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        let mut params = self.0.iter();
+        let found = params.find(|(known, _)| known == name)?;
+        Some(&found.1)
+    }
+
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

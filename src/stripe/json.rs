@@ -41,14 +41,28 @@ pub(super) fn id(object: &Value, key: &str) -> Option<String> {
     is_id(id).then(|| id.to_owned())
 }
 
-/// The whole number under `key`.
+/// The whole number under `key`, however it is written: `5`, `5.0`, `0.5e1`.
 pub(super) fn integer(object: &Value, key: &str) -> Option<i64> {
-    object.get(key)?.as_i64()
+    let number = object.get(key)?;
+    let is_whole = |number: &f64| number.fract() == 0.0;
+    number
+        .as_i64()
+        .or_else(|| floor(number.as_f64().filter(is_whole)?))
 }
 
 /// Seconds since 1970 under `key`.
 pub(super) fn time(object: &Value, key: &str) -> Option<UnixSeconds> {
-    integer(object, key)
+    seconds(object.get(key)?)
+}
+
+/// Seconds since 1970; of a fraction, the second in which it is.
+pub(super) fn seconds(value: &Value) -> Option<UnixSeconds> {
+    value.as_i64().or_else(|| floor(value.as_f64()?))
+}
+
+/// The number in digits is either within the range of the type, or not to be parsed.
+fn floor(number: f64) -> Option<i64> {
+    format!("{:.0}", number.floor()).parse().ok()
 }
 
 /// The flag under `key`; what is no flag is not set.
@@ -92,4 +106,34 @@ pub(super) fn owner(object: &Value) -> Owner {
 pub(super) fn user(object: &Value) -> Option<String> {
     let user = text(object.get("metadata")?, USER)?;
     is_name(user, MAX_USER).then(|| user.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_however_it_is_written() {
+        for (text, whole, moment) in [
+            ("1700000000", Some(1_700_000_000), Some(1_700_000_000)),
+            ("1700000000.0", Some(1_700_000_000), Some(1_700_000_000)),
+            ("1.7e9", Some(1_700_000_000), Some(1_700_000_000)),
+            ("1700000000.75", None, Some(1_700_000_000)),
+            ("0.0", Some(0), Some(0)),
+            ("-0.0", Some(0), Some(0)),
+            ("-1.5", None, Some(-2)),
+            ("1e300", None, None),
+            ("18446744073709551615", None, None),
+            ("\"1700000000\"", None, None),
+            ("null", None, None),
+            ("true", None, None),
+        ] {
+            let number: Value = serde_json::from_str(text).unwrap();
+            let object = json!({ "x": number });
+            let read = (integer(&object, "x"), time(&object, "x"));
+            assert_eq!(read, (whole, moment), "{text}");
+        }
+    }
 }

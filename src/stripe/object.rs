@@ -25,6 +25,8 @@ pub struct Customer {
     pub user: Option<String>,
     /// Whether it is deleted.
     pub deleted: bool,
+    /// Whether it was not to be seen: nothing of the above is known then.
+    pub is_withheld: bool,
 }
 
 /// A subscription.

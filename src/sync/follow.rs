@@ -24,7 +24,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 ///
-/// When the ledger cannot be read. What was read by then is in the overlay.
+/// When the ledger cannot be read. The overlay is as it was then.
 pub async fn load(
     sequence: i64,
     store: &dyn Store,
@@ -32,14 +32,18 @@ pub async fn load(
     clock: &dyn Clock,
 ) -> Result<i64, StoreError> {
     let mut sequence = sequence;
+    let mut all = Vec::new();
     loop {
         let rows = store.changes_after(sequence, PAGE).await?;
         let Some(last) = rows.last() else {
-            return Ok(sequence);
+            break;
         };
         sequence = last.sequence;
-        overlay.apply(&rows, clock.unix_seconds());
+        all.extend(rows);
     }
+    // At once: each application copies what it touches, and the first one touches everything.
+    overlay.apply(&all, clock.unix_seconds());
+    Ok(sequence)
 }
 
 /// Keeps the overlay in line with the ledger until the stop, from where [`load`] left off. While the ledger cannot be

@@ -191,6 +191,19 @@ impl Gate {
         assert!(sent.success(), "SIG{name} could not be sent");
     }
 
+    /// Lets no file of the process grow beyond `bytes`; `false` when the system has no means to say so.
+    pub(crate) fn limit_files(&self, bytes: u64) -> bool {
+        let limit = match bytes {
+            u64::MAX => "unlimited".to_owned(),
+            bytes => bytes.to_string(),
+        };
+        let process = self.child.id().to_string();
+        let limited = Command::new("prlimit")
+            .args(["--pid", &process, &format!("--fsize={limit}:unlimited")])
+            .status();
+        limited.is_ok_and(|status| status.success())
+    }
+
     /// Waits for the end of the process.
     pub(crate) async fn exit(&mut self) -> ExitStatus {
         let mut look = interval(LOOK);

@@ -304,3 +304,42 @@ fn run(yaml: &str) -> (Option<i32>, String) {
         String::from_utf8_lossy(&text).into_owned(),
     )
 }
+
+#[tokio::test]
+async fn a_second_server_on_a_ledger_does_not_start_and_leaves_the_first_alone() {
+    let shop = Shop::open().await;
+    let config = shop.gate.folder.path().join("tollgate.yaml");
+    let second = std::process::Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["serve", "-c"])
+        .arg(&config)
+        .output()
+        .expect("the binary runs");
+    assert_eq!(second.status.code(), Some(1));
+    let output = String::from_utf8_lossy(&[second.stdout, second.stderr].concat()).into_owned();
+    assert!(
+        output.contains("another server uses the ledger"),
+        "{output}"
+    );
+    shop.buy(crate::shop::ANN, "lifetime").await;
+}
+
+#[tokio::test]
+async fn a_disk_that_was_full_for_a_while_costs_503s_and_nothing_else() {
+    let shop = Shop::open().await;
+    shop.stripe.hold_events();
+    let session = shop.checkout(crate::shop::ANN, "lifetime").await;
+    // No file may grow: what is written fails at its end, as on a full disk.
+    if !shop.gate.limit_files(1) {
+        println!("not run: there is no `prlimit` here");
+        return;
+    }
+    shop.stripe.pay(&session);
+    let event = shop.stripe.outbox().pop().expect("an event");
+    let refused = shop.stripe.deliver(&event).await.expect("an answer");
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(shop.gate.limit_files(u64::MAX));
+    shop.stripe.let_events_go();
+    shop.auth0
+        .until_roles(crate::shop::ANN, &["premium-lifetime"])
+        .await;
+}

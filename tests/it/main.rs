@@ -17,6 +17,7 @@ mod cors;
 mod endpoints;
 mod errors;
 mod events_command;
+mod fleet;
 mod frames;
 mod framing;
 mod gate;

@@ -3,10 +3,14 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::gate::{Certificate, Gate, Setup, World, launch, request};
+use crate::shop::{ANN, Shop};
 use crate::support::auth0::Auth0;
 use crate::support::backend::Backend;
 use crate::support::raw::DEADLINE;
+use crate::support::stripe::PRICE_MONTHLY;
 
 const SHUT: &str = "routes:\n  - { path: /pub/x, permissions: [some:thing] }\n";
 const OPEN: &str = "routes:\n  - { path: /pub/x, access: public }\n";
@@ -170,4 +174,49 @@ async fn a_certificate_without_its_key_keeps_the_old_one() {
         .until_metric("tollgate_config_reloads_total", &[("result", "error")], 1.0)
         .await;
     assert!(world.gate.tls(&old, &[]).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_reload_of_the_plans_looks_at_every_user_again() {
+    let shop = Shop::open().await;
+    shop.stripe.new_price("price_yearly", 9_900, true);
+    let customer = shop
+        .stripe
+        .new_customer("a@b.test", &json!({ "auth0_user_id": ANN }));
+    shop.stripe
+        .create_subscription_by_hand(&customer, &["price_yearly"]);
+    let oddity = [("kind", "price")];
+    shop.gate
+        .until_metric("tollgate_entitlement_oddities_total", &oddity, 1.0)
+        .await;
+    assert_eq!(shop.auth0.roles_of(ANN), ["free-user"], "no plan sells it");
+    let file = shop.gate.folder.path().join("tollgate.yaml");
+    let yaml = std::fs::read_to_string(&file).expect("the config");
+    let both = format!("prices: [{PRICE_MONTHLY}, price_yearly]");
+    let yaml = yaml.replace(&format!("price: {PRICE_MONTHLY}"), &both);
+    std::fs::write(&file, yaml).expect("the config");
+    shop.gate.signal("HUP");
+    shop.auth0.until_roles(ANN, &["premium-monthly"]).await;
+}
+
+#[tokio::test]
+async fn a_reload_that_drops_stripe_keeps_its_paths_and_its_refusals_until_the_restart() {
+    let shop = Shop::open().await;
+    let session = shop.buy(ANN, "lifetime").await;
+    let premium = shop.token(ANN);
+    shop.stripe.refund(&session);
+    shop.until("/premium", &premium, 403).await;
+    let file = shop.gate.folder.path().join("tollgate.yaml");
+    let yaml = std::fs::read_to_string(&file).expect("the config");
+    let (before, after) = yaml.split_once("stripe:\n").expect("the section");
+    let routes = after.find("\ndefault:").expect("the routes");
+    std::fs::write(&file, format!("{before}{}", &after[routes..])).expect("the config");
+    shop.gate.signal("HUP");
+    let reloaded = [("result", "ok")];
+    shop.gate
+        .until_metric("tollgate_config_reloads_total", &reloaded, 1.0)
+        .await;
+    assert_eq!(shop.get("/premium", &premium).await.status, 403);
+    assert_eq!(shop.gate.get("/stripe/config").await.status, 200);
+    assert_eq!(shop.gate.get("/stripe/debug").await.status, 404);
 }

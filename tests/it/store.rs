@@ -2,6 +2,7 @@
 //! the list at the end of the first part; what is true of `SQLite` alone comes after it.
 
 mod audit;
+mod copy;
 mod customers;
 mod entitlements;
 mod events;
@@ -10,6 +11,7 @@ mod jobs;
 mod leases;
 mod matching;
 mod model;
+mod only_postgres;
 mod only_sqlite;
 
 use std::sync::Arc;
@@ -17,9 +19,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tempfile::TempDir;
 use tollgate::store::{
-    Cause, Concern, EventState, Intent, Job, JobKey, JobState, LinkKind, NewEvent, Priority,
-    Received, Sqlite, Store, UnixMillis,
+    Cause, Concern, EventState, Intent, Job, JobKey, JobState, LinkKind, NewEvent, Postgres,
+    Priority, Received, Sqlite, Store, UnixMillis,
 };
+
+use crate::support::postgres::{Database, Server};
 
 /// When every story begins.
 const START: UnixMillis = 1_700_000_000_000;
@@ -31,6 +35,8 @@ struct Ledger {
     store: Arc<dyn Store>,
     /// Where it is, until the story ends.
     folder: Option<TempDir>,
+    /// Likewise.
+    _database: Option<Database>,
 }
 
 /// Tells every story to one kind of store.
@@ -99,7 +105,8 @@ macro_rules! conformance {
             $(
                 #[tokio::test]
                 async fn $story() {
-                    let ledger = $fresh().await;
+                    let ledger: Option<crate::store::Ledger> = $fresh().await.into();
+                    let Some(ledger) = ledger else { return };
                     crate::store::$file::$story(&ledger.store).await;
                 }
             )+
@@ -109,6 +116,7 @@ macro_rules! conformance {
 
 conformance!(sqlite, crate::store::sqlite_file);
 conformance!(sqlite_in_memory, crate::store::sqlite_memory);
+conformance!(postgres, crate::store::postgres);
 
 async fn sqlite_file() -> Ledger {
     let folder = tempfile::tempdir().expect("a folder");
@@ -116,6 +124,7 @@ async fn sqlite_file() -> Ledger {
     Ledger {
         store: Arc::new(Sqlite::open(&url).await.expect("a ledger")),
         folder: Some(folder),
+        _database: None,
     }
 }
 
@@ -124,7 +133,19 @@ async fn sqlite_memory() -> Ledger {
     Ledger {
         store: Arc::new(store),
         folder: None,
+        _database: None,
     }
+}
+
+/// None where `PostgreSQL` is not installed.
+async fn postgres() -> Option<Ledger> {
+    let database = Server::shared()?.database().await;
+    let store = Postgres::open(&database.url).await.expect("a ledger");
+    Some(Ledger {
+        store: Arc::new(store),
+        folder: None,
+        _database: Some(database),
+    })
 }
 
 /// An event that nobody has to do with yet.

@@ -6,5 +6,6 @@ mod retries;
 mod secrets;
 mod server;
 mod sessions;
+pub(crate) mod simple;
 mod world;
 mod writes;

@@ -2,9 +2,10 @@
 
 mod decided;
 mod faults;
-mod log;
+pub(crate) mod log;
 pub(crate) mod market;
 mod replaced;
 mod running;
-mod schedules;
+mod simple;
 mod story;
+mod unknown;

@@ -9,6 +9,7 @@ pub(crate) mod h2;
 pub(crate) mod keys;
 pub(crate) mod net;
 pub(crate) mod openapi;
+pub(crate) mod postgres;
 pub(crate) mod raw;
 pub(crate) mod stripe;
 pub(crate) mod token;

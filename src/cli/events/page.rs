@@ -232,9 +232,19 @@ pub(super) fn print_one(detail: &Detail, out: &mut dyn Write) -> io::Result<()> 
         )?;
     }
     match &detail.body {
-        Some(body) => writeln!(out, "\n{body:#}"),
+        Some(body) => writeln!(out, "\n{}", harmless(&format!("{body:#}"))),
         None => writeln!(out, "\nthe body is gone: it was kept for `store.retention`"),
     }
+}
+
+/// The text without what could play tricks on a terminal: buyers choose their names.
+fn harmless(text: &str) -> String {
+    let is_trick = |c: char| {
+        let is_bidi = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        (c.is_control() && c != '\n') || is_bidi
+    };
+    let shown = |c: char| if is_trick(c) { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
 }
 
 /// `1 job`, `2 jobs`.
@@ -249,4 +259,17 @@ pub(super) fn count(number: usize, what: &str) -> String {
 /// Milliseconds as ISO 8601, to the second.
 fn moment(millis: i64) -> String {
     timestamp(millis.div_euclid(1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_buyer_wrote_plays_no_tricks_on_a_terminal() {
+        assert_eq!(
+            harmless("Zoë\n\u{9b}31m\u{202e}x\u{7f}"),
+            "Zoë\n\u{fffd}31m\u{fffd}x\u{fffd}"
+        );
+    }
 }

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use super::DEADLINE;
 use crate::endpoints::failure::Failure;
-use crate::endpoints::{Endpoints, in_time, keys};
+use crate::endpoints::{Endpoints, in_time};
 use crate::store::LinkKind;
-use crate::stripe::{self, Customer, IdempotencyKey};
+use crate::stripe::{self, Customer};
 
 /// How long the e-mail is waited for: Stripe asks for it on its page when there is none.
 const EMAIL_DEADLINE: Duration = Duration::from_secs(2);
+/// How long the question for it may wait for its turn.
+const EMAIL_TURN: Duration = Duration::from_secs(1);
 
 impl Endpoints {
     /// The user's customer. A new one is the user's in the ledger before anything is sold to it.
@@ -27,9 +29,9 @@ impl Endpoints {
     /// Makes a customer; two clicks at once make the same one.
     async fn new_customer(&self, user: &str) -> Result<Customer, Failure> {
         let had = self.parts.store.customers_of(user).await?.len().to_string();
-        let key = keys::key(&["customer", user, &had]);
+        let intent = ["customer", user, &had];
         let email = self.verified_email(user).await;
-        match self.create_customer(user, email.as_deref(), &key).await {
+        match self.create_customer(user, email.as_deref(), &intent).await {
             Err(error) if error.kind == stripe::Kind::Idempotency => {}
             made => return Ok(made?),
         }
@@ -38,29 +40,35 @@ impl Endpoints {
             Some(_) => None,
             None => self.verified_email(user).await,
         };
-        match self.create_customer(user, other.as_deref(), &key).await {
+        match self.create_customer(user, other.as_deref(), &intent).await {
             Err(error) if error.kind == stripe::Kind::Idempotency => {}
             made => return Ok(made?),
         }
         // It was another one, and its answer never came: that customer is left behind, rather than the user for a day.
         let named = email.as_deref().unwrap_or_default();
-        let key = keys::key(&["customer", user, &had, named]);
-        Ok(self.create_customer(user, email.as_deref(), &key).await?)
+        let intent = ["customer", user, &had, named];
+        Ok(self
+            .create_customer(user, email.as_deref(), &intent)
+            .await?)
     }
 
     async fn create_customer(
         &self,
         user: &str,
         email: Option<&str>,
-        key: &IdempotencyKey,
+        intent: &[&str],
     ) -> Result<Customer, stripe::Error> {
-        let call = self.parts.stripe.create_customer(user, email, key);
-        in_time(DEADLINE, "create_customer", call).await
+        let next = self.tries.next(intent);
+        let call = self.parts.stripe.create_customer(user, email, &next.key);
+        let made = in_time(DEADLINE, "create_customer", call).await;
+        self.tries.ended(&next, &made);
+        made
     }
 
     /// The user's e-mail, if Auth0 says in time that it is verified. A purchase does not fail without it.
     async fn verified_email(&self, user: &str) -> Option<String> {
-        let asked = tokio::time::timeout(EMAIL_DEADLINE, self.parts.auth0.user(user)).await;
+        let auth0 = self.parts.auth0.within(EMAIL_TURN);
+        let asked = tokio::time::timeout(EMAIL_DEADLINE, auth0.user(user)).await;
         match asked {
             Ok(Ok(found)) => found.filter(|user| user.email_verified)?.email,
             Ok(Err(error)) => {

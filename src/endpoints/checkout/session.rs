@@ -6,8 +6,7 @@
 use super::{DEADLINE, Order, PATIENCE};
 use crate::endpoints::failure::Failure;
 use crate::endpoints::look::Seen;
-use crate::endpoints::portal::is_missing_customer;
-use crate::endpoints::{Endpoints, in_time, keys};
+use crate::endpoints::{Endpoints, in_time};
 use crate::entitlement::Catalog;
 use crate::store::{Purchase, PurchaseState};
 use crate::stripe::{self, CheckoutSession, NewCheckout, SessionMode, SessionStatus};
@@ -36,7 +35,10 @@ impl Endpoints {
         for _ in 0..3 {
             let opened = match self.begin(order, &customer).await {
                 Ok(session) => self.judge(order, &customer, session, seen).await?,
-                Err(Failure::Stripe(error)) if is_missing_customer(&error) => {
+                Err(Failure::Stripe(error)) => {
+                    if !self.is_gone(&customer, &error).await? {
+                        return Err(error.into());
+                    }
                     self.parts.store.customer_deleted(&customer).await?;
                     customer = self.paying_customer(order.user).await?;
                     continue;
@@ -71,7 +73,7 @@ impl Endpoints {
             Some(key) => format!("client:{key}"),
             None => format!("number:{}", self.finished(order).await?),
         };
-        let key = keys::key(&[
+        let next = self.tries.next(&[
             "checkout",
             order.user,
             &checkout.plan,
@@ -82,8 +84,11 @@ impl Endpoints {
             mode(&checkout.mode),
             &intent,
         ]);
-        let call = self.parts.stripe.create_checkout_session(&checkout, &key);
-        Ok(in_time(DEADLINE, "create_checkout_session", call).await?)
+        let client = &self.parts.stripe;
+        let call = client.create_checkout_session(&checkout, &next.key);
+        let made = in_time(DEADLINE, "create_checkout_session", call).await;
+        self.tries.ended(&next, &made);
+        Ok(made?)
     }
 
     /// How many checkouts of this plan are behind the user: the next one is another intent.

@@ -94,7 +94,7 @@ pub(super) const NO_SIGNATURE: Fixed = Fixed(
 pub(super) const TOO_MANY_QUESTIONS: Fixed = Fixed(
     StatusCode::TOO_MANY_REQUESTS,
     "rate_limited",
-    "Too many checkouts were asked about, try again later",
+    "Too many requests of this kind, try again later",
 );
 pub(super) const TOO_LONG: Fixed = Fixed(
     StatusCode::SERVICE_UNAVAILABLE,

@@ -97,6 +97,14 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// The bought plan that the user holds; without Auth0, by the ledger alone.
+    pub(super) fn held(&self) -> Option<&'a Plan> {
+        match self.standing(self.roles.unwrap_or_default()) {
+            Standing::Paid(plan) => Some(plan),
+            Standing::Admin(_) | Standing::Free => None,
+        }
+    }
+
     fn standing(&self, roles: &[String]) -> Standing<'a> {
         let by_ledger = self.ledger_plan().filter(|plan| is_bought(plan));
         let plan = if self.is_decisive() {
@@ -128,7 +136,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Whether the ledger's word outweighs what the roles say.
-    fn is_decisive(&self) -> bool {
+    pub(super) fn is_decisive(&self) -> bool {
         let changed_at = self.row.and_then(|row| row.changed_at);
         let is_young =
             changed_at.is_some_and(|changed| self.now.saturating_sub(changed) < self.decisive);
@@ -406,6 +414,37 @@ mod tests {
         assert_eq!(ask(Some(&quiet), &premium).0, "active");
         let refunded = row("free", Some(5), false);
         assert_eq!(ask(Some(&refunded), &premium).0, "inactive");
+    }
+
+    #[test]
+    fn a_plan_is_held_by_the_same_reading_and_without_auth0_by_the_ledger_alone() {
+        let catalog = catalog();
+        let premium = Permissions::new(["read:basic-content", "read:premium-content"]);
+        let held = |row: Option<&Entitlement>, roles: Option<&str>| {
+            let roles = roles.map(|role| [role.to_owned()]);
+            let reading = Reading {
+                row,
+                roles: roles.as_ref().map(<[String; 1]>::as_slice),
+                permissions: &premium,
+                catalog: &catalog,
+                now: NOW,
+                decisive: DECISIVE,
+            };
+            reading.held().map(|plan| plan.name.clone())
+        };
+        let (paid, refunded) = (row("monthly", None, true), row("free", Some(5), true));
+        assert_eq!(
+            held(None, Some("premium-monthly")).as_deref(),
+            Some("monthly")
+        );
+        assert_eq!(
+            held(Some(&paid), Some("premium-lifetime")).as_deref(),
+            Some("lifetime")
+        );
+        assert_eq!(held(Some(&paid), None).as_deref(), Some("monthly"));
+        assert_eq!(held(Some(&refunded), Some("premium-monthly")), None);
+        assert_eq!(held(None, Some("admin")), None);
+        assert_eq!(held(None, None), None, "a token may be older than a refund");
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! From `store.url` to connections: where the file is, how it is made, and what every connection keeps to.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection};
 
 use super::super::StoreError;
 
@@ -19,6 +19,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Connections that only read. Readers never wait for the writer.
 const READERS: u32 = 4;
+
+/// How long a server waits for the one before it to let go of the ledger, and how often it looks.
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
+const CLAIM_LOOK: Duration = Duration::from_millis(50);
 
 /// Where the ledger is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,18 +54,55 @@ impl Place {
 
     /// The connection that writes: one, because `SQLite` has one writer, and to wait here is cheaper than there.
     pub(super) async fn writer(&self) -> Result<SqlitePool, StoreError> {
-        let options = match self {
-            Self::Memory => common().in_memory(true).filename(":memory:"),
-            Self::File(path) => {
-                make(path)?;
-                common()
-                    .filename(path)
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Full)
-            }
-        };
         // Never closed for its age or idleness: a ledger in memory would be gone with it.
-        Ok(pool(1).connect_with(options).await?)
+        let path = match self {
+            Self::Memory => {
+                let options = common().in_memory(true).filename(":memory:");
+                return Ok(pool(1).connect_with(options).await?);
+            }
+            Self::File(path) => path,
+        };
+        make(path)?;
+        let options = common()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        // A commit that fails for want of room is rolled back by SQLite itself, and the driver still believes to be in
+        // the transaction: such a connection could never begin another. The ping lets its own rollback go first.
+        let pool = pool(1).after_release(|connection, _| {
+            Box::pin(async move {
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        });
+        Ok(pool.connect_with(options).await?)
+    }
+
+    /// Keeps other servers off this ledger for as long as the file given back lives: they would take each other's jobs.
+    /// Waits for one that is about to end. A ledger in memory is nobody else's.
+    pub(super) async fn claim(&self) -> Result<Option<File>, StoreError> {
+        let Self::File(path) = self else {
+            return Ok(None);
+        };
+        let mut name = path.clone().into_os_string();
+        name.push(".lock");
+        let lock = PathBuf::from(name);
+        let file = |source| StoreError::File {
+            path: lock.clone(),
+            source,
+        };
+        let claimed = options().create(true).open(&lock).map_err(file)?;
+        let over = Instant::now() + CLAIM_TIMEOUT;
+        loop {
+            match claimed.try_lock() {
+                Ok(()) => return Ok(Some(claimed)),
+                Err(TryLockError::WouldBlock) if Instant::now() >= over => {
+                    return Err(StoreError::InUse(path.clone()));
+                }
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(CLAIM_LOOK).await,
+                Err(TryLockError::Error(source)) => return Err(file(source)),
+            }
+        }
     }
 
     /// The connections that read; in memory it is the writer, which alone sees anything.
@@ -111,11 +152,16 @@ fn make(path: &Path) -> Result<(), StoreError> {
 
 /// Makes a file that was not there, with mode 0600 where the system has modes.
 pub(super) fn create(path: &Path) -> io::Result<()> {
+    options().create_new(true).open(path).map(drop)
+}
+
+/// For a file that others need not read.
+fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
+    options
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ use crate::stripe::json;
 /// The most that Stripe puts on a page.
 const PER_PAGE: &str = "100";
 
+/// Parameters that list what one owner has, and what the listed objects call it too.
+const OWNERS: [&str; 4] = ["customer", "subscription", "charge", "payment_intent"];
+
 /// Five thousand objects of one customer is beyond any that pays.
 const MAX_PAGES: usize = 50;
 
@@ -33,18 +36,21 @@ impl Sender {
         call.params = wanted.clone();
         for _ in 0..MAX_PAGES {
             let page = self.send(&call).await?;
-            let Some(data) = page.get("data").and_then(Value::as_array) else {
+            let Some(data) = data(&page) else {
                 return Err(unreadable);
             };
             let mut last = None;
             for object in data {
-                let (Some(id), Some(read)) = (json::id_of(object), read(object)) else {
-                    return Err(unreadable);
-                };
+                let id = json::id_of(object);
                 // What is made or deleted between two pages may shift one into both.
-                if seen.insert(id.clone()) {
-                    all.push(read);
-                    last = Some(id);
+                if id.as_ref().is_some_and(|id| !seen.insert(id.clone())) {
+                    continue;
+                }
+                last = id;
+                if !is_of_another(object, &wanted) {
+                    all.push(
+                        read(object).ok_or_else(|| Error::of(call.template, Kind::Unreadable))?,
+                    );
                 }
             }
             if !json::flag(&page, "has_more") {
@@ -57,6 +63,26 @@ impl Sender {
         }
         Err(unreadable)
     }
+}
+
+/// What is on the page. Some leave an empty list out.
+fn data(page: &Value) -> Option<&[Value]> {
+    let is_empty_list = json::text(page, "object") == Some("list") && !json::flag(page, "has_more");
+    match page.get("data") {
+        Some(Value::Array(data)) => Some(data),
+        Some(Value::Null) | None if is_empty_list => Some(&[]),
+        Some(_) | None => None,
+    }
+}
+
+/// Whether `object` names another owner than the one whose things were asked for: not all filter as they are told, and
+/// nobody is to get what others paid for.
+fn is_of_another(object: &Value, wanted: &Params) -> bool {
+    OWNERS.into_iter().any(|key| {
+        let named = json::id(object, key);
+        let asked = wanted.value(key);
+        named.is_some_and(|named| asked.is_some_and(|asked| asked != named))
+    })
 }
 
 fn after(wanted: &Params, last: &str) -> Params {

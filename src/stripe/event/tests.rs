@@ -231,6 +231,18 @@ fn what_may_be_missing_may_be_missing() {
 }
 
 #[test]
+fn the_moment_of_an_event_may_be_written_with_a_fraction() {
+    for (created, millis) in [
+        (json!(1.7e9), 1_700_000_000_000),
+        (json!(1_700_000_000.25), 1_700_000_000_000),
+    ] {
+        let mut event = snapshot_of("customer.updated", &json!({ "id": "cus_1" }));
+        event["created"] = created;
+        assert_eq!(parsed(&event).unwrap().created_at, millis);
+    }
+}
+
+#[test]
 fn the_events_that_matter_are_those_that_can_change_a_right() {
     for name in [
         "checkout.session.completed",

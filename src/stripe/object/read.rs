@@ -47,6 +47,7 @@ pub(in crate::stripe) fn customer(object: &Value) -> Option<Customer> {
         id: json::id_of(object)?,
         user: json::user(object),
         deleted: json::flag(object, "deleted"),
+        is_withheld: false,
     })
 }
 
@@ -213,10 +214,17 @@ pub(in crate::stripe) fn portal(object: &Value) -> Option<PortalSession> {
 pub(in crate::stripe) fn charge(object: &Value) -> Option<Charge> {
     Some(Charge {
         id: json::id_of(object)?,
-        // True only for a full refund; one that failed later makes it false again.
-        refunded: json::flag(object, "refunded"),
+        // True only for a full refund; one that failed later makes it false again, and the amount smaller.
+        refunded: json::flag(object, "refunded") || is_given_back(object),
         disputed: json::flag(object, "disputed"),
     })
+}
+
+/// Whether the amounts say that nothing of it is left.
+fn is_given_back(charge: &Value) -> bool {
+    let amount = json::integer(charge, "amount").filter(|amount| *amount > 0);
+    let back = json::integer(charge, "amount_refunded");
+    amount.is_some_and(|amount| back.is_some_and(|back| back >= amount))
 }
 
 pub(in crate::stripe) fn dispute(object: &Value) -> Option<DisputeStatus> {

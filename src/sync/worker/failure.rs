@@ -26,6 +26,9 @@ pub(super) enum Failure {
     /// A customer that Stripe does not know, when believing it would take away a plan.
     #[error("Stripe does not know the customer {0}")]
     UnknownCustomer(String),
+    /// The same of a checkout that was completed.
+    #[error("Stripe does not know the checkout {0}")]
+    UnknownCheckout(String),
     /// Everything together took too long.
     #[error("it was not done within {} s", DEADLINE.as_secs())]
     Late,
@@ -44,9 +47,10 @@ impl Failure {
                 | StoreError::LeaseLost
                 | StoreError::Corrupt(_)
                 | StoreError::Refused(_)
+                | StoreError::InUse(_)
                 | StoreError::File { .. } => false,
             },
-            Self::UnknownCustomer(_) => false,
+            Self::UnknownCustomer(_) | Self::UnknownCheckout(_) => false,
             Self::Late => true,
         }
     }
@@ -56,7 +60,9 @@ impl Failure {
         match self {
             Self::Stripe(error) => error.retry_after,
             Self::Auth0(error) => error.retry_after,
-            Self::Store(_) | Self::UnknownCustomer(_) | Self::Late => None,
+            Self::Store(_) | Self::UnknownCustomer(_) | Self::UnknownCheckout(_) | Self::Late => {
+                None
+            }
         }
     }
 
@@ -86,7 +92,7 @@ impl Failure {
                     .to_owned()
             }
             Self::Store(_) => "look at the ledger's database, then `tollgate events replay`".to_owned(),
-            Self::UnknownCustomer(_) => "nothing is taken away; see that `stripe.secret_key` is of the account and mode \
+            Self::UnknownCustomer(_) | Self::UnknownCheckout(_) => "nothing is taken away; see that `stripe.secret_key` is of the account and mode \
                 that this ledger belongs to, then `tollgate events replay`"
                 .to_owned(),
             Self::Late => "see that Stripe and Auth0 answer, then `tollgate events replay`".to_owned(),

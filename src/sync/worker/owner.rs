@@ -13,7 +13,7 @@ use crate::stripe::{CheckoutSession, Owner, Subscription};
 pub(super) struct Account {
     /// `cus_…`.
     pub(super) customer: String,
-    /// Stripe does not know it, and nobody told us that it was deleted.
+    /// Stripe does not know it nor anything of it, and nobody told us that it was deleted.
     pub(super) is_unknown: bool,
     /// The user whom the customer's metadata names.
     pub(super) named: Option<String>,
@@ -39,6 +39,14 @@ impl Account {
         named(&session.owner)
             .map(|(user, _)| user)
             .or_else(|| self.heir())
+    }
+
+    /// Whether Stripe lists the subscription or Checkout Session here.
+    pub(super) fn shows(&self, id: &str) -> bool {
+        let subscriptions = self.subscriptions.iter();
+        let mut sessions = self.sessions.iter();
+        subscriptions.map(|item| &item.id).any(|known| known == id)
+            || sessions.any(|session| session.id == id)
     }
 
     /// Users who have to do with the customer, and the ledger does not know it, or not so well.

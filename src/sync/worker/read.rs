@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::owner::{Account, named};
 use super::{Job, Sync};
 use crate::entitlement::{
-    Catalog, Purchase as Bought, State, Subscription as Subscribed, SubscriptionStatus,
+    Catalog, Mode, Purchase as Bought, State, Subscription as Subscribed, SubscriptionStatus,
 };
 use crate::store::{Cause, JobKey, LinkKind, Priority, Purchase, PurchaseState, UnixMillis};
 use crate::stripe::{CheckoutSession, SessionMode, SessionStatus, Subscription};
@@ -33,6 +33,39 @@ impl Reading {
         let mut accounts = self.accounts.iter();
         let unknown = accounts.find(|account| account.is_unknown)?;
         Some(&unknown.customer)
+    }
+
+    /// Whether Stripe knows the subscription or Checkout Session.
+    pub(super) fn shows(&self, id: &str) -> bool {
+        let mut accounts = self.accounts.iter();
+        accounts.any(|account| account.shows(id)) || self.strays.iter().any(|stray| stray.id == id)
+    }
+
+    /// Whether the ledger knows the Checkout Session as completed.
+    pub(super) fn remembers(&self, id: &str) -> bool {
+        let mut known = self.known.iter();
+        known.any(|known| known.session == id && known.state == PurchaseState::Complete)
+    }
+
+    /// What was bought once, where Stripe does not say at which price: what the ledger knows the checkout to be for.
+    fn price_by_ledger(&mut self, catalog: &Catalog) {
+        let Self {
+            accounts,
+            strays,
+            known,
+        } = self;
+        let sessions = accounts
+            .iter_mut()
+            .flat_map(|account| &mut account.sessions);
+        for session in sessions.chain(strays) {
+            let is_bought = session.mode == SessionMode::Payment
+                && session.status == SessionStatus::Complete
+                && session.prices.is_empty();
+            let known = known.iter().find(|known| known.session == session.id);
+            if let (true, Some(known)) = (is_bought, known) {
+                session.prices.extend(price_of(&known.plan, catalog));
+            }
+        }
     }
 
     /// What is `user`'s.
@@ -72,11 +105,7 @@ impl Reading {
             }
         }
         // Open as far as the ledger knows, and nowhere in Stripe: nobody will pay it.
-        let is_seen = |known: &Purchase| {
-            let mut listed = self.accounts.iter().flat_map(|account| &account.sessions);
-            listed.any(|session| session.id == known.session)
-                || self.strays.iter().any(|stray| stray.id == known.session)
-        };
+        let is_seen = |known: &Purchase| self.shows(&known.session);
         let open = self
             .known
             .iter()
@@ -135,7 +164,7 @@ impl Owned<'_> {
 
 impl Sync {
     /// Reads everything that may be `user`'s.
-    pub(super) async fn read(&self, user: &str) -> Result<Reading, Failure> {
+    pub(super) async fn read(&self, user: &str, catalog: &Catalog) -> Result<Reading, Failure> {
         let mut accounts = Vec::new();
         for link in self.parts.store.customers_of(user).await? {
             accounts.push(self.account(link.customer, link.deleted).await?);
@@ -158,16 +187,18 @@ impl Sync {
                 );
             }
         }
-        Ok(Reading {
+        let mut reading = Reading {
             accounts,
             strays,
             known,
-        })
+        };
+        reading.price_by_ledger(catalog);
+        Ok(reading)
     }
 
     async fn account(&self, id: String, known_deleted: bool) -> Result<Account, Failure> {
         let stripe = &self.parts.stripe;
-        let (customer, subscriptions, sessions) = tokio::try_join!(
+        let (customer, mut subscriptions, sessions) = tokio::try_join!(
             stripe.customer(&id),
             stripe.subscriptions(&id),
             stripe.checkout_sessions(&id),
@@ -176,8 +207,15 @@ impl Sync {
         if is_gone && !known_deleted {
             self.parts.store.customer_deleted(&id).await?;
         }
+        let is_seen = customer
+            .as_ref()
+            .is_some_and(|customer| !customer.is_withheld);
+        if is_gone || (known_deleted && !is_seen) {
+            end_all(&mut subscriptions);
+        }
+        let is_listed = !subscriptions.is_empty() || !sessions.is_empty();
         Ok(Account {
-            is_unknown: customer.is_none() && !known_deleted,
+            is_unknown: customer.is_none() && !known_deleted && !is_listed,
             named: customer.and_then(|customer| customer.user),
             links: self.parts.store.users_of(&id).await?,
             customer: id,
@@ -254,6 +292,24 @@ impl Sync {
     }
 }
 
+/// To delete a customer ends all subscriptions at once, whatever a list from before says.
+fn end_all(subscriptions: &mut [Subscription]) {
+    for subscription in subscriptions {
+        if !subscription.status.is_ended() {
+            subscription.status = SubscriptionStatus::Canceled;
+        }
+    }
+}
+
+/// A price at which the plan is bought once.
+fn price_of(plan: &str, catalog: &Catalog) -> Option<String> {
+    let sale = catalog.plan(plan)?.sale.as_ref()?;
+    match sale.mode {
+        Mode::Payment => sale.prices.first().cloned(),
+        Mode::Subscription => None,
+    }
+}
+
 /// The session as the ledger remembers it; `None` when it is in a state that is not known.
 pub(super) fn purchase(
     session: &CheckoutSession,
@@ -285,7 +341,7 @@ pub(super) fn purchase(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entitlement::{Mode, Payment, Plan, Sale};
+    use crate::entitlement::{Payment, Plan, Sale};
     use crate::stripe::Owner;
 
     fn session(id: &str, user: Option<&str>, status: SessionStatus) -> CheckoutSession {

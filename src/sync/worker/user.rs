@@ -16,11 +16,12 @@ impl Sync {
     /// Brings `user`'s roles in line with what Stripe says now.
     pub(super) async fn bring_in_line(&self, job: &Job, user: &str) -> Result<(), Failure> {
         let terms = self.parts.terms.load_full();
-        let reading = self.read(user).await?;
+        let reading = self.read(user, &terms.catalog).await?;
         self.share(job, user, &reading.accounts).await?;
         let owned = reading.of(user);
         let entitlement = self.entitlement(user, &owned, &terms);
-        self.must_not_lose(user, &reading, &entitlement).await?;
+        self.must_not_lose(user, &reading, &entitlement, &terms.catalog)
+            .await?;
         let row = self
             .write_down(job, user, &owned, &entitlement, &terms.catalog)
             .await?;
@@ -42,22 +43,28 @@ impl Sync {
         derive(&state, terms, self.parts.clock.unix_seconds())
     }
 
-    /// Stripe never forgets a customer: one it does not know is another account's, or of the other mode. That is no
-    /// reason to take from anybody what they paid for.
+    /// Stripe never forgets a customer or a checkout: one it does not know is another account's, or of the other mode.
+    /// That is no reason to take from anybody what they paid for. What it does know may end as it says.
     async fn must_not_lose(
         &self,
         user: &str,
         reading: &Reading,
         entitlement: &Entitlement,
+        catalog: &Catalog,
     ) -> Result<(), Failure> {
-        let Some(customer) = reading.unknown_customer() else {
+        let before = self.parts.store.entitlement(user).await?;
+        let Some(before) = before.filter(|row| loses(&row.derived, entitlement, catalog)) else {
             return Ok(());
         };
-        let before = self.parts.store.entitlement(user).await?;
-        if entitlement.backing.is_none() && before.is_some_and(|row| row.derived.paid) {
-            return Err(Failure::UnknownCustomer(customer.to_owned()));
+        let backing = before.derived.backing.unwrap_or_default();
+        if reading.shows(&backing) {
+            return Ok(());
         }
-        Ok(())
+        match reading.unknown_customer() {
+            Some(customer) => Err(Failure::UnknownCustomer(customer.to_owned())),
+            None if reading.remembers(&backing) => Err(Failure::UnknownCheckout(backing)),
+            None => Ok(()),
+        }
     }
 
     /// From here on the overlay knows, whatever Auth0 does.
@@ -121,6 +128,12 @@ fn recheck_at(
 /// may be too late to show it: a later one will.
 fn is_in_doubt(job: &Job, before: Option<&store::Entitlement>) -> bool {
     job.attempts > 0 && before.is_some_and(is_unconfirmed)
+}
+
+/// Whether what is paid for by now is less than what the ledger says.
+fn loses(before: &Derived, now: &Entitlement, catalog: &Catalog) -> bool {
+    let rank = |plan: &Option<String>| plan.as_deref().and_then(|plan| catalog.rank(plan));
+    before.paid && (now.backing.is_none() || rank(&now.plan) < rank(&before.plan))
 }
 
 /// Whether the plan is another one than the ledger says. A user it does not know has what everybody has.

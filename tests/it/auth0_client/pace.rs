@@ -135,3 +135,45 @@ async fn a_5xx_is_tried_once_more_a_lasting_one_is_told() {
     assert_eq!(kind(failed), Some(Kind::Api(502)));
     assert_eq!(tenant.auth0.count(&Method::GET, ROLES), 4);
 }
+
+#[tokio::test]
+async fn browsers_never_hold_jobs_up_and_those_that_would_wait_too_long_are_told_at_once() {
+    let ten = |config: &mut tollgate::auth0::Config| config.rate = "10/s".parse().expect("a rate");
+    let tenant = Tenant::with(ten, SystemClock);
+    let patience = Duration::from_secs(1);
+    let browser = tenant.client.within(patience);
+    let browsers = join_all((0..200).map(|_| async {
+        let begun = Instant::now();
+        let asked = browser.roles_of(ANN).await;
+        (asked.is_ok(), begun.elapsed())
+    }));
+    let jobs = async {
+        let begun = Instant::now();
+        for _ in 0..4 {
+            tenant.held(ANN).await;
+        }
+        begun.elapsed()
+    };
+    let (asked, worked) = tokio::join!(browsers, jobs);
+    assert!(worked < Duration::from_millis(1500), "jobs took {worked:?}");
+    let served = asked.iter().filter(|(served, _)| *served).count();
+    assert!((10..=20).contains(&served), "{served} were served");
+    let longest = asked.iter().map(|(_, time)| *time).max().expect("one");
+    assert!(longest < patience * 3, "{longest:?}");
+}
+
+#[tokio::test]
+async fn a_call_given_up_while_it_waits_for_its_turn_leaves_it_to_the_next() {
+    let ten = |config: &mut tollgate::auth0::Config| config.rate = "10/s".parse().expect("a rate");
+    let tenant = Tenant::with(ten, SystemClock);
+    join_all((0..10).map(|_| tenant.client.roles_of(ANN))).await;
+    let calls = (0..40).map(|_| tokio::time::timeout(Duration::ZERO, tenant.client.roles_of(ANN)));
+    assert!(join_all(calls).await.iter().all(Result::is_err));
+    let begun = Instant::now();
+    tenant.held(ANN).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+}

@@ -131,3 +131,72 @@ async fn two_users_never_share_a_session_or_a_customer() {
         assert_ne!(ann.json()[key], bob.json()[key], "{key}");
     }
 }
+
+#[tokio::test]
+async fn a_plan_whose_role_the_user_has_from_before_is_not_sold_again() {
+    let shop = Shop::open().await;
+    shop.auth0.give_role(ANN, "premium-lifetime");
+    assert_eq!(shop.premium_status(ANN).await["premium_status"], "active");
+    for plan in ["monthly", "lifetime"] {
+        let (status, code, _) = error(&begin(&shop, ANN, plan).await);
+        assert_eq!((status, code.as_str()), (409, "already_owned"), "{plan}");
+    }
+    // One that nobody has asked about before, with a lower plan.
+    shop.auth0.give_role(BOB, "premium-monthly");
+    assert_eq!(error(&begin(&shop, BOB, "monthly").await).0, 409);
+    assert_eq!(begin(&shop, BOB, "lifetime").await.status, 201);
+    assert_eq!(shop.stripe.ids("checkout.session").len(), 1);
+}
+
+#[tokio::test]
+async fn while_auth0_is_away_the_ledger_alone_says_what_is_held() {
+    let mut shop = Shop::open().await;
+    shop.buy(ANN, "monthly").await;
+    shop.auth0.give_role(BOB, "premium-monthly");
+    shop.auth0.go_down().await;
+    assert_eq!(error(&begin(&shop, ANN, "monthly").await).0, 409);
+    assert_eq!(begin(&shop, BOB, "monthly").await.status, 201);
+}
+
+#[tokio::test]
+async fn a_500_that_stripe_repeats_for_a_day_costs_one_try() {
+    for path in ["/v1/checkout/sessions", "/v1/customers"] {
+        let shop = Shop::open().await;
+        shop.stripe.fault_next(1, "POST", path, Fault::Broken);
+        assert_eq!(error(&begin(&shop, ANN, "monthly").await).0, 503, "{path}");
+        let first = begin(&shop, ANN, "monthly").await;
+        assert_eq!(first.status, 201, "{path}: {}", first.text());
+        let again = begin(&shop, ANN, "monthly").await.json();
+        assert_eq!(again["session_id"], first.json()["session_id"], "{path}");
+        assert_eq!(shop.stripe.ids("customer").len(), 1, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn many_checkouts_of_one_user_cannot_hammer_stripe() {
+    let shop = Shop::open().await;
+    let bearer = format!("Bearer {}", shop.token(ANN));
+    let body = json!({ "plan_type": "monthly" }).to_string();
+    let begun = std::time::Instant::now();
+    let mut limited = Vec::new();
+    for n in 0..40 {
+        let key = format!("k-{n}");
+        let headers = [
+            ("Authorization", bearer.as_str()),
+            ("Idempotency-Key", &key),
+        ];
+        let reply = shop.gate.send("POST", CHECKOUT, &headers, &body).await;
+        match reply.status {
+            201 => {}
+            status => {
+                assert_eq!((status, error(&reply).0), (429, 429));
+                limited.push(reply.header("retry-after").is_some());
+            }
+        }
+    }
+    let turns = usize::try_from(begun.elapsed().as_secs() / 3).expect("a number") + 1;
+    assert!(limited.len() >= 20 - turns.min(20) && limited.iter().all(|told| *told));
+    let made = shop.stripe.ids("checkout.session").len();
+    assert!((20..=20 + turns).contains(&made), "{made} sessions");
+    assert_eq!(begin(&shop, BOB, "monthly").await.status, 201);
+}

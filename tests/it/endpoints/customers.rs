@@ -8,7 +8,7 @@ use sqlx::Executor as _;
 use super::{CHECKOUT, PORTAL, SUBSCRIPTIONS, error, ledger};
 use crate::shop::{ANN, Shop};
 use crate::support::auth0::{self, Trouble};
-use crate::support::stripe::PRICE_MONTHLY;
+use crate::support::stripe::{Fault, PRICE_MONTHLY};
 
 #[tokio::test]
 async fn nobody_gets_a_customer_by_its_e_mail() {
@@ -113,4 +113,17 @@ async fn a_customer_that_stripe_has_deleted_is_followed_by_a_new_one() {
     assert_ne!(first, second);
     assert_ne!(shop.stripe.object(&second)["customer"], json!(old));
     assert_eq!(shop.stripe.ids("checkout.session").len(), 2);
+}
+
+#[tokio::test]
+async fn a_deleted_customer_is_followed_by_a_new_one_although_the_error_does_not_name_it() {
+    let shop = Shop::open().await;
+    shop.stripe.hold_events();
+    shop.checkout(ANN, "monthly").await;
+    let old = shop.stripe.ids("customer").remove(0);
+    shop.stripe.delete_customer(&old);
+    shop.stripe
+        .fault_next(1, "POST", "/v1/checkout/sessions", Fault::status(404));
+    let second = shop.checkout(ANN, "lifetime").await;
+    assert_ne!(shop.stripe.object(&second)["customer"], json!(old));
 }

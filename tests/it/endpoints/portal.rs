@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{PORTAL, error, keys};
 use crate::shop::{ANN, BOB, FRONTEND, Shop};
 use crate::support::raw::Reply;
+use crate::support::stripe::Fault;
 
 async fn portal(shop: &Shop, user: &str, body: &Value) -> Reply {
     shop.post(PORTAL, &shop.token(user), body).await
@@ -122,4 +123,45 @@ async fn a_portal_that_is_not_configured_is_424_and_a_customer_that_is_gone_404(
     }
     let calls = shop.stripe.calls_of("POST", "/v1/billing_portal");
     assert_eq!(calls.len(), 2, "the ledger remembers that it is gone");
+}
+
+#[tokio::test]
+async fn an_error_that_does_not_name_what_is_missing_is_looked_into() {
+    let shop = Shop::open().await;
+    let session = shop.buy(ANN, "monthly").await;
+    shop.stripe.hold_events();
+    let nothing = || Fault::status(404);
+    shop.stripe
+        .fault_next(1, "POST", "/v1/billing_portal", nothing());
+    let reply = portal(&shop, ANN, &json!({})).await;
+    assert_eq!(error(&reply).0, 502, "the customer is there");
+    let customer = shop.stripe.object(&session)["customer"].clone();
+    let customer = customer.as_str().expect("one");
+    shop.stripe.delete_customer(customer);
+    shop.stripe
+        .fault_next(1, "POST", "/v1/billing_portal", nothing());
+    for _ in 0..2 {
+        let (status, code, _) = error(&portal(&shop, ANN, &json!({})).await);
+        assert_eq!((status, code.as_str()), (404, "customer_not_found"));
+    }
+    let calls = shop.stripe.calls_of("POST", "/v1/billing_portal");
+    assert_eq!(calls.len(), 2, "the ledger remembers that it is gone");
+}
+
+#[tokio::test]
+async fn the_portal_cannot_be_used_to_hammer_stripe() {
+    let shop = Shop::open().await;
+    shop.buy(ANN, "monthly").await;
+    let begun = std::time::Instant::now();
+    let mut limited = 0;
+    for _ in 0..30 {
+        let reply = portal(&shop, ANN, &json!({})).await;
+        if reply.status != 201 {
+            assert_eq!(error(&reply).0, 429);
+            assert!(reply.header("retry-after").is_some());
+            limited += 1;
+        }
+    }
+    let turns = usize::try_from(begun.elapsed().as_secs() / 3).expect("a number") + 1;
+    assert!(limited + turns >= 10, "{limited} of 30 were refused");
 }

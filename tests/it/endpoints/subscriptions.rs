@@ -1,5 +1,6 @@
 //! A user's subscriptions, and ending one.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{CANCEL, SUBSCRIPTIONS, error};
@@ -186,4 +187,43 @@ async fn stripe_away_is_503() {
     assert_eq!(error(&cancel(&shop, ANN, &id).await).0, 503);
     let reply = shop.get(SUBSCRIPTIONS, &shop.token(ANN)).await;
     assert_eq!(error(&reply).0, 503);
+}
+
+#[tokio::test]
+async fn a_list_that_is_asked_for_again_and_again_cannot_hammer_stripe() {
+    let shop = Shop::open().await;
+    let id = subscribed(&shop, ANN).await;
+    let calls = || shop.stripe.calls_of("GET", "/v1/subscriptions").len();
+    let before = calls();
+    let begun = std::time::Instant::now();
+    for _ in 0..10 {
+        join_all((0..5).map(|_| list(&shop, ANN))).await;
+    }
+    let turns = usize::try_from(begun.elapsed().as_secs() / 2).expect("a number") + 1;
+    let asked = calls() - before;
+    assert!(asked <= 5 + 2 * turns, "{asked} calls");
+    // What the user does shows all the same.
+    assert_eq!(cancel(&shop, ANN, &id).await.status, 200);
+    assert_eq!(list(&shop, ANN).await[0]["cancel_at_period_end"], true);
+}
+
+#[tokio::test]
+async fn made_up_subscriptions_cannot_hammer_stripe() {
+    let shop = Shop::open().await;
+    let begun = std::time::Instant::now();
+    let mut limited = 0;
+    for n in 0..30 {
+        let reply = cancel(&shop, ANN, &format!("sub_{n}")).await;
+        if reply.status == 429 {
+            assert!(reply.header("retry-after").is_some());
+            limited += 1;
+        } else {
+            assert_eq!(error(&reply).0, 404);
+        }
+    }
+    let turns = usize::try_from(begun.elapsed().as_secs() / 2).expect("a number") + 1;
+    assert!(limited + turns >= 20, "{limited} of 30 were refused");
+    let asked = shop.stripe.calls_of("GET", "/v1/subscriptions/").len();
+    assert!(asked <= 10 + turns, "{asked} calls");
+    assert_eq!(error(&cancel(&shop, BOB, "sub_1").await).0, 404);
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::future::join_all;
+use http::Method;
 use serde_json::{Value, json};
 
 use super::{USERS, error, keys};
@@ -136,4 +138,20 @@ async fn auth0_away_is_503() {
     let reply = list(&shop, "").await;
     assert_eq!(error(&reply).0, 503);
     assert!(reply.header("retry-after").is_some());
+}
+
+#[tokio::test]
+async fn the_same_list_is_read_once_for_all_who_ask_at_once_and_not_again_and_again() {
+    let shop = crowded(3).await;
+    let reads = || shop.auth0.count(&Method::GET, "/api/v2/roles/*/users");
+    list(&shop, "").await;
+    let one = reads();
+    let begun = std::time::Instant::now();
+    for _ in 0..8 {
+        let replies = join_all((0..5).map(|_| list(&shop, ""))).await;
+        assert!(replies.iter().all(|reply| users(&reply.json()).len() == 3));
+    }
+    let turns = usize::try_from(begun.elapsed().as_secs() / 3).expect("a number") + 1;
+    let lists = reads() / one;
+    assert!(lists <= 3 + 2 * turns, "{lists} lists were read");
 }

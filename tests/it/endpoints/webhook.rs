@@ -118,6 +118,15 @@ async fn a_signature_that_is_missing_or_malformed_is_400_and_one_that_does_not_c
     shop.gate
         .until_metric("tollgate_webhook_events_total", &unverified, 4.0)
         .await;
+    // Anybody can send them, so they are no alarm; the line of the access log is enough.
+    let is_refused = |line: &Value| !line["request.id"].is_null() && line["http.status"] == 401;
+    shop.gate.log.until("the refusals", 4, is_refused).await;
+    let events = shop.gate.log.events();
+    assert!(
+        events.iter().all(|line| line["level"] != "WARN"),
+        "{}",
+        shop.gate.log.text()
+    );
 }
 
 #[tokio::test]

@@ -177,8 +177,10 @@ pub(crate) async fn launch(folder: tempfile::TempDir, config: &Path, tls: bool) 
 }
 
 fn spawn(config: &Path) -> (Child, Log) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .args(["serve", "-c"])
+    // A write beyond a limit on files is to fail, as on a full disk, and not to end the process.
+    let mut child = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" serve -c \"$1\""])
+        .arg(env!("CARGO_BIN_EXE_tollgate"))
         .arg(config)
         .env_remove("RUST_LOG")
         .stdin(Stdio::null())

@@ -9,7 +9,7 @@ use tollgate::store::{
     Store, StoreError,
 };
 
-use super::{LEASE, START, cause, customer, event, of_customer, of_user, user};
+use super::{LEASE, START, cause, customer, event, of_customer, of_user, postgres, user};
 
 /// One step of a story. Small numbers name users, customers, events, and jobs that were taken.
 #[derive(Clone, Debug)]
@@ -496,10 +496,9 @@ fn found_by(key: &JobKey, name: Option<String>) -> Match {
     }
 }
 
-async fn told_to_both(steps: &[Step]) {
-    let store = Sqlite::open("sqlite::memory:").await.expect("a ledger");
+async fn told_to_both(store: Arc<dyn Store>, steps: &[Step]) {
     let mut pair = Pair {
-        store: Arc::new(store),
+        store,
         model: Model {
             now: START,
             ..Model::default()
@@ -514,6 +513,13 @@ async fn told_to_both(steps: &[Step]) {
     }
 }
 
+fn run(story: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(story);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -521,7 +527,24 @@ proptest! {
     fn any_story_of_events_and_jobs_ends_as_the_model_says(
         steps in proptest::collection::vec(step(), 1..60)
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.expect("a runtime").block_on(told_to_both(&steps));
+        run(async {
+            let store = Sqlite::open("sqlite::memory:").await.expect("a ledger");
+            told_to_both(Arc::new(store), &steps).await;
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_story_ends_as_the_model_says_in_postgres_too(
+        steps in proptest::collection::vec(step(), 1..60)
+    ) {
+        run(async {
+            if let Some(ledger) = postgres().await {
+                told_to_both(Arc::clone(&ledger.store), &steps).await;
+            }
+        });
     }
 }

@@ -75,8 +75,17 @@ async fn a_list_that_does_not_get_on_or_cannot_be_read_is_an_error_and_never_cut
         &[json!({ "object": "subscription", "status": "active" })],
         false,
     );
-    let no_list = ok(json!({ "object": "list" }));
-    for (answer, requests) in [(stuck, 2), (empty, 1), (nameless, 1), (no_list, 1)] {
+    let no_list = ok(json!({ "object": "account" }));
+    let cut = ok(json!({ "object": "list", "has_more": true }));
+    let odd = ok(json!({ "object": "list", "data": "none" }));
+    for (answer, requests) in [
+        (stuck, 2),
+        (empty, 1),
+        (nameless, 1),
+        (no_list, 1),
+        (cut, 1),
+        (odd, 1),
+    ] {
         let stripe = Stripe::saying(vec![answer.clone()]);
         let error = stripe
             .client(0)
@@ -228,4 +237,81 @@ async fn an_id_that_nothing_can_have_is_not_asked_for() {
         "/v1/customers/cus_1%3Fexpand%5B%5D%3Dx%23y%252f"
     );
     assert_eq!(asked.form, "");
+}
+
+#[tokio::test]
+async fn a_list_may_be_on_one_page_without_a_word_about_more() {
+    let all: Vec<Value> = (0..150).map(subscription).collect();
+    for (answer, count) in [
+        (json!({ "object": "list", "data": all }), 150),
+        (json!({ "data": all }), 150),
+        (json!({ "object": "list", "data": [] }), 0),
+        (json!({ "object": "list", "data": null }), 0),
+        (json!({ "object": "list" }), 0),
+    ] {
+        let stripe = Stripe::saying(vec![ok(answer.clone())]);
+        let listed = stripe.client(0).subscriptions("cus_1").await;
+        assert_eq!(listed.expect("a list").len(), count, "{answer}");
+        assert_eq!(stripe.asked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_names_another_owner_than_was_asked_for_is_left_out_of_every_list() {
+    let named = |number: usize, customer: Value| {
+        let mut one = subscription(number);
+        one["customer"] = customer;
+        one
+    };
+    // The last of a page is left out, and still where the next one begins.
+    let stripe = Stripe::start(move |_, count| match count {
+        0 => page(
+            &[
+                named(1, json!("cus_2")),
+                named(2, json!("cus_1")),
+                named(3, json!({ "id": "cus_2" })),
+            ],
+            true,
+        ),
+        _ => page(
+            &[named(4, json!({ "id": "cus_1" })), named(5, Value::Null)],
+            false,
+        ),
+    });
+    let listed = stripe.client(0).subscriptions("cus_1").await;
+    let listed = listed.expect("a list");
+    let ids: Vec<&str> = listed.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, ["sub_2", "sub_4", "sub_5"]);
+    assert!(stripe.asked()[1].form.ends_with("starting_after=sub_3"));
+
+    let session = |id: &str, customer: &str| {
+        json!({
+            "id": id, "mode": "payment", "status": "open", "payment_status": "unpaid", "customer": customer,
+            "line_items": { "data": [] }
+        })
+    };
+    let stripe = Stripe::saying(vec![page(
+        &[session("cs_1", "cus_2"), session("cs_2", "cus_1")],
+        false,
+    )]);
+    let listed = stripe.client(0).checkout_sessions("cus_1").await;
+    let listed = listed.expect("a list");
+    assert_eq!((listed.len(), listed[0].id.as_str()), (1, "cs_2"));
+}
+
+#[tokio::test]
+async fn items_of_other_subscriptions_are_left_out_too() {
+    let stripe = Stripe::start(|asked, _| match asked.path.as_str() {
+        "/v1/subscription_items" => page(
+            &[
+                json!({ "id": "si_1", "subscription": "sub_2", "price": "price_2" }),
+                json!({ "id": "si_2", "subscription": "sub_1", "price": "price_1" }),
+            ],
+            false,
+        ),
+        _ => ok(json!({ "id": "sub_1", "status": "active" })),
+    });
+    let found = stripe.client(0).subscription("sub_1").await;
+    let found = found.expect("an answer").expect("a subscription");
+    assert_eq!(found.prices, ["price_1"]);
 }

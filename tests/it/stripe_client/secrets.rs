@@ -45,6 +45,7 @@ impl MakeWriter<'_> for Log {
 
 #[tokio::test]
 async fn neither_the_key_nor_stripes_words_are_logged_or_told_and_request_ids_are() {
+    crate::sync::log::hear_every_thread();
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)

@@ -14,6 +14,18 @@ fn kept() -> Payment {
     }
 }
 
+fn gone() -> Payment {
+    Payment::Paid {
+        refunded: true,
+        disputes: Vec::new(),
+    }
+}
+
+/// A charge that says by its amounts alone what was given back.
+fn amounts(amount: Value, back: Value) -> Value {
+    but(but(charge(), "amount", amount), "amount_refunded", back)
+}
+
 /// What became of the money of `cs_1`, asked for by itself and in its customer's list.
 async fn payment(world: impl Fn() -> World, session: Value) -> Payment {
     let single = world().with("/v1/checkout/sessions/cs_1", session.clone());
@@ -33,13 +45,12 @@ async fn a_purchase_is_paid_until_all_of_it_is_given_back() {
     for (charge, expected) in [
         (charge(), kept()),
         (but(charge(), "amount_refunded", json!(300)), kept()),
-        (
-            but(charge(), "refunded", json!(true)),
-            Payment::Paid {
-                refunded: true,
-                disputes: Vec::new(),
-            },
-        ),
+        (but(charge(), "refunded", json!(true)), gone()),
+        (amounts(json!(1000), json!(999)), kept()),
+        (amounts(json!(0), json!(0)), kept()),
+        (amounts(Value::Null, json!(1000)), kept()),
+        (amounts(json!(1000), json!(1000)), gone()),
+        (amounts(json!(1000.0), json!(1e3)), gone()),
         (Value::Null, kept()),
     ] {
         let expanded = || World::new().with("/v1/payment_intents/pi_1", intent(&charge));
@@ -100,6 +111,32 @@ async fn the_disputes_of_a_disputed_charge_are_told_one_by_one() {
         };
         assert_eq!(payment(world, paid_session()).await, expected);
     }
+}
+
+#[tokio::test]
+async fn disputes_that_are_not_listed_by_charge_are_asked_for_by_payment() {
+    let disputed = but(charge(), "disputed", json!(true));
+    let with = |filters: &[&str]| {
+        let dispute = |id: &str, status: &str, intent: &str| json!({ "id": id, "status": status, "charge": "ch_1", "payment_intent": intent });
+        let listed = [
+            dispute("dp_1", "won", "pi_1"),
+            dispute("dp_2", "lost", "pi_2"),
+        ];
+        let world = World::new().with("/v1/payment_intents/pi_1", intent(&disputed));
+        let world = filters.iter().fold(world, |world, filter| {
+            world.list("/v1/disputes", filter, &listed)
+        });
+        payment(move || world.clone(), paid_session())
+    };
+    let found = |disputes: &[DisputeStatus]| Payment::Paid {
+        refunded: false,
+        disputes: disputes.to_vec(),
+    };
+    let by_payment = with(&["payment_intent=pi_1"]).await;
+    assert_eq!(by_payment, found(&[DisputeStatus::Won]));
+    // Nowhere to be seen, and still disputed: no all-clear.
+    let unlisted = DisputeStatus::Unknown("unlisted".into());
+    assert_eq!(with(&[]).await, found(&[unlisted]));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::server::{Asked, Say, Stripe, missing, ok, page};
 
 /// What is there, by path, or by path and a parameter.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct World(BTreeMap<String, Value>);
 
 impl World {

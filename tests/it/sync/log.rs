@@ -1,21 +1,32 @@
 //! What the worker says in the log.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
-use tracing::subscriber::DefaultGuard;
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::market::{ANN, Market};
 use crate::support::auth0::{Fault, Trouble};
 
+/// Hears nothing, for as long as the process lives.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+
+/// While a subscriber is the only one, the first thread that comes to a line decides for all whether it is ever told.
+/// From here on no subscriber is the only one.
+pub(crate) fn hear_every_thread() {
+    LazyLock::force(&SECOND);
+}
+
 /// What this thread logs, from now on.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn begin() -> (Self, DefaultGuard) {
+    pub(super) fn begin() -> (Self, DefaultGuard) {
+        hear_every_thread();
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
@@ -30,7 +41,7 @@ impl Log {
     }
 
     /// The lines that hold `text`.
-    fn lines(&self, text: &str) -> Vec<String> {
+    pub(super) fn lines(&self, text: &str) -> Vec<String> {
         let bytes = self.bytes().clone();
         let all = String::from_utf8(bytes).expect("a text");
         let lines = all.lines().filter(|line| line.contains(text));

@@ -15,8 +15,8 @@ use tollgate::clock::{Clock, ManualClock, SystemClock};
 use tollgate::endpoints::intent::{Ours, new_event};
 use tollgate::entitlement::{Catalog, Mode, PastDue, Plan, Role, Sale, Terms};
 use tollgate::store::{
-    Action, Entitlement, JobKey, JobStatus, LinkKind, Purchase, PurchaseState, Received,
-    RoleChange, Sqlite, Store, UnixMillis,
+    Action, Cause, Entitlement, JobKey, JobStatus, LinkKind, Priority, Purchase, PurchaseState,
+    Received, RoleChange, Sqlite, Store, UnixMillis,
 };
 use tollgate::stripe::{Envelope, IdempotencyKey, NewCheckout, SessionMode};
 use tollgate::sync::{Config, Parts, Stepped, Sync};
@@ -123,6 +123,19 @@ impl Market {
         self.parts.auth0 = Arc::new(auth0_client(&self.auth0, &self.clock, &self.metrics));
         self.store = store;
         self.sync = Sync::new(self.parts.clone(), config());
+    }
+
+    /// From now on the worker asks this Stripe.
+    pub(crate) fn ask_another(&mut self, stripe: stripe::Client) {
+        self.parts.stripe = Arc::new(stripe);
+        self.sync = Sync::new(self.parts.clone(), config());
+    }
+
+    /// From now on the worker asks an account that knows nothing of what was bought here.
+    pub(crate) fn change_account(&mut self) {
+        self.stripe = StripeStandIn::start();
+        self.delivered = AtomicUsize::default();
+        self.ask_another(stripe_client(&self.stripe, &self.metrics));
     }
 
     // ---- time
@@ -251,6 +264,19 @@ impl Market {
     }
 
     // ---- the worker
+
+    /// Somebody wants to know how things stand with the user.
+    pub(crate) async fn ask(&self, user: &str) {
+        let key = JobKey::User(user.to_owned());
+        let cause = Cause {
+            why: "a question".to_owned(),
+            event: None,
+        };
+        let asked = self
+            .store
+            .enqueue(&key, &cause, Priority::Background, self.now());
+        asked.await.expect("a job");
+    }
 
     /// One step.
     pub(crate) async fn step(&self) -> Stepped {

@@ -57,6 +57,23 @@ fn a_subscription_is_read_the_same_from_the_older_and_the_newer_shape() {
 }
 
 #[test]
+fn numbers_may_be_written_with_a_fraction() {
+    let object = json!({
+        "id": "sub_1", "status": "active", "current_period_start": 1.6e9, "cancel_at": 1.7e9,
+        "items": { "data": [{
+            "price": { "id": "price_1", "unit_amount": 500.0 }, "quantity": 2.0, "current_period_end": 1_700_000_000.5
+        }] }
+    });
+    let read = subscribed(&object);
+    assert_eq!(read.period_start, Some(1_600_000_000));
+    assert_eq!(read.period_end, Some(1_700_000_000));
+    assert_eq!((read.amount, read.ends), (Some(1000), true));
+    let object =
+        json!({ "id": "cs_1", "mode": "payment", "payment_status": "paid", "created": 1.7e9 });
+    assert_eq!(bought(&object).created, 1_700_000_000);
+}
+
+#[test]
 fn all_items_count_by_price_in_whichever_form_it_is() {
     let object = json!({
         "id": "sub_1", "status": "past_due",

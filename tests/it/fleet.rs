@@ -1,0 +1,102 @@
+//! Several processes on one database: what one of them learns, the others go by.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::gate::{Gate, launch};
+use crate::shop::{ANN, Shop, setup};
+use crate::support::postgres::{Database, Server};
+
+/// How soon every replica goes by a change.
+const SOON: Duration = Duration::from_secs(1);
+/// How often a condition that nobody announces is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A shop behind two replicas; Stripe knows the first.
+struct Fleet {
+    shop: Shop,
+    other: Gate,
+    _database: Database,
+}
+
+impl Fleet {
+    async fn open(server: &std::sync::Arc<Server>) -> Self {
+        let database = server.database().await;
+        let mut shop = Shop::open().await;
+        let (one, other) = tokio::join!(replica(&shop, &database), replica(&shop, &database));
+        let webhook = format!("http://{}/stripe/webhook", one.address);
+        shop.stripe.send_to(&webhook);
+        shop.gate = one;
+        Self {
+            shop,
+            other,
+            _database: database,
+        }
+    }
+
+    /// Waits until the other replica answers `token` with this status.
+    async fn until_other(&self, token: &str, status: u16) {
+        while self.other.get_with_token("/premium", token).await.status != status {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+async fn replica(shop: &Shop, database: &Database) -> Gate {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = format!("sqlite://{}/ledger.db", folder.path().display());
+    let text = setup(&shop.auth0, &shop.stripe, &shop.backend).yaml_in(folder.path());
+    assert!(text.contains(&file));
+    let config = folder.path().join("tollgate.yaml");
+    std::fs::write(&config, text.replace(&file, &database.url)).expect("a config file");
+    let gate = launch(folder, &config, false).await;
+    gate.until_readyz(200).await;
+    gate
+}
+
+#[tokio::test]
+async fn what_is_bought_at_one_replica_counts_at_the_other_within_a_second() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    let fleet = Fleet::open(&server).await;
+    let shop = &fleet.shop;
+    let free = shop.token(ANN);
+    fleet.until_other(&free, 403).await;
+    let session = shop.checkout(ANN, "lifetime").await;
+    shop.stripe.pay(&session);
+    shop.until("/premium", &free, 200).await;
+    let followed = timeout(SOON, fleet.until_other(&free, 200)).await;
+    followed.expect("the other replica lets Ann in");
+    shop.auth0.until_roles(ANN, &["premium-lifetime"]).await;
+    shop.stripe.refund(&session);
+    shop.until("/premium", &free, 403).await;
+    let followed = timeout(SOON, fleet.until_other(&free, 403)).await;
+    followed.expect("the other replica stops Ann");
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_tokens_decide_and_afterwards_all_goes_on() {
+    let Some(server) = Server::own() else {
+        return;
+    };
+    let fleet = Fleet::open(&server).await;
+    let shop = &fleet.shop;
+    let free = shop.token(ANN);
+    let premium = shop.token_at(ANN, &["read:premium-content"], 0);
+    server.end();
+    assert_eq!(shop.get("/", &free).await.status, 200);
+    assert_eq!(shop.get("/premium", &free).await.status, 403);
+    assert_eq!(shop.get("/premium", &premium).await.status, 200);
+    let refused = shop.get("/stripe/subscriptions", &free).await;
+    assert!([200, 503].contains(&refused.status), "{}", refused.text());
+    server.begin();
+    shop.buy(ANN, "lifetime").await;
+    shop.until("/premium", &free, 200).await;
+    fleet.until_other(&free, 200).await;
+    assert!(
+        !shop.gate.log.text().contains("hunter2"),
+        "no password in the log"
+    );
+}
