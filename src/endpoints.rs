@@ -1,5 +1,6 @@
 //! The intercepted endpoints of the HTTP contract. The gate has verified the token and decided; here is what each does.
 
+mod account;
 mod allowance;
 mod body;
 mod checkout;
@@ -11,11 +12,14 @@ mod keys;
 mod look;
 mod portal;
 mod premium;
+mod refuse;
+mod room;
 mod settings;
 mod settle;
 mod subscriptions;
 #[cfg(test)]
 mod testing;
+mod together;
 mod users;
 mod verify;
 mod webhook;
@@ -37,13 +41,16 @@ use crate::store::{Inbox, Store, UnixMillis};
 use crate::telemetry::Metrics;
 use crate::types::Secret;
 use crate::{auth0, stripe};
+use account::Account;
 use allowance::Allowance;
+use checkout::Turns;
 use failure::Failure;
 use heard::Heard;
 use keys::Tries;
 use look::Looks;
 use portal::Origin;
 use premium::RoleReadings;
+use room::Room;
 use subscriptions::Subscriptions;
 use users::Listings;
 use verify::Verifications;
@@ -82,7 +89,7 @@ pub struct Config {
     pub publishable_key: String,
     /// Whether the keys are those of live mode.
     pub live: bool,
-    /// The own account's id, where events may name it.
+    /// The own account's id; without it, it is learned when an event names an account.
     pub account: Option<String>,
     /// Signing secrets of the webhook.
     pub webhook_secrets: Vec<Secret>,
@@ -139,6 +146,8 @@ pub struct Endpoints {
     config: Config,
     /// Where users may be sent back to.
     frontend: Option<Origin>,
+    account: Arc<Account>,
+    room: Room,
     heard: Heard,
     looks: Looks,
     verifications: Verifications,
@@ -147,6 +156,7 @@ pub struct Endpoints {
     listings: Listings,
     tries: Tries,
     checkouts: Allowance,
+    turns: Turns,
     portals: Allowance,
 }
 
@@ -194,7 +204,7 @@ impl Endpoint {
                 body::check_type(headers)?;
             }
             Self::Webhook => {
-                webhook::signature(headers)?;
+                webhook::check_form(headers)?;
             }
         }
         body::check_encoding(headers)?;
@@ -208,6 +218,8 @@ impl Endpoints {
     pub fn new(parts: Parts, config: Config) -> Self {
         Self {
             frontend: Origin::of(&config.frontend_url),
+            account: Arc::new(Account::new(config.account.clone())),
+            room: Room::new(),
             heard: Heard::new(),
             looks: Looks::new(),
             verifications: Verifications::new(),
@@ -216,6 +228,7 @@ impl Endpoints {
             listings: Listings::new(),
             tries: Tries::new(),
             checkouts: checkout::allowance(),
+            turns: Turns::new(),
             portals: portal::allowance(),
             parts,
             config,
@@ -245,8 +258,13 @@ impl Endpoints {
             headers,
             body,
         } = call;
+        // Held until the answer is there.
+        let mut held = self.room.nothing();
         let body = match endpoint.admit(&headers) {
-            Ok(true) => body::read(&headers, body, endpoint.max_body(), body_problem).await,
+            Ok(true) => {
+                let limit = endpoint.max_body();
+                body::read(&headers, body, limit, &mut held, body_problem).await
+            }
             Ok(false) => Ok(Bytes::new()),
             Err(failure) => Err(failure),
         };
@@ -298,62 +316,6 @@ impl Endpoints {
         }
     }
 
-    /// Logs and counts what went wrong on our side of the answer.
-    fn refuse(&self, endpoint: Endpoint, failure: Failure) -> Problem {
-        let is_webhook = endpoint == Endpoint::Webhook;
-        let billing = &self.parts.metrics.billing;
-        if is_webhook {
-            // What it says of its type is not believed: it may not be Stripe's.
-            billing.webhook_event("other", failure.webhook_result());
-        }
-        let name = endpoint.name();
-        match &failure {
-            Failure::Stripe(error) => {
-                tracing::warn!(endpoint.name = name, error = %error, "Stripe did not do what an endpoint needs");
-            }
-            Failure::Auth0(error) => {
-                tracing::warn!(endpoint.name = name, error = %error, "Auth0 did not do what an endpoint needs");
-            }
-            Failure::Ledger(error) => {
-                billing.ledger_error(if is_webhook { "webhook" } else { "endpoint" });
-                tracing::error!(endpoint.name = name, error = %error, "the ledger did not do what an endpoint needs");
-            }
-            Failure::TooLong | Failure::Slow => {
-                tracing::warn!(endpoint.name = name, "an endpoint could not answer in time");
-            }
-            Failure::Portal => {
-                tracing::warn!(
-                    "the customer portal is not configured: save its settings in Stripe's dashboard"
-                );
-            }
-            Failure::Signature(error) => {
-                // Anybody can send them: the access log and the metric say enough.
-                tracing::debug!(endpoint.name = name, error = %error, "an event's signature does not count");
-            }
-            Failure::Body(_)
-            | Failure::TooLarge
-            | Failure::BodyTimeout
-            | Failure::ContentType
-            | Failure::ContentEncoding
-            | Failure::NotJson
-            | Failure::Field { .. }
-            | Failure::Cursor
-            | Failure::PlanType(_)
-            | Failure::Owned { .. }
-            | Failure::IdempotencyKey
-            | Failure::IdempotencyKeyUsed
-            | Failure::CheckoutRace
-            | Failure::NoSubscription
-            | Failure::SubscriptionEnded
-            | Failure::NoCustomer
-            | Failure::ReturnUrl
-            | Failure::NoSignature
-            | Failure::Event(_)
-            | Failure::TooManyQuestions { .. } => {}
-        }
-        failure.into_problem()
-    }
-
     fn now_millis(&self) -> UnixMillis {
         let now = self.parts.clock.since_epoch().as_millis();
         UnixMillis::try_from(now).unwrap_or(UnixMillis::MAX)
@@ -376,12 +338,16 @@ async fn in_time<T>(
     call: &'static str,
     asking: impl Future<Output = Result<T, stripe::Error>>,
 ) -> Result<T, stripe::Error> {
-    let slow = || stripe::Error {
+    let asked = tokio::time::timeout(limit, asking).await;
+    asked.unwrap_or_else(|_| Err(unreachable(call)))
+}
+
+/// Stripe has not answered.
+fn unreachable(call: &'static str) -> stripe::Error {
+    stripe::Error {
         kind: stripe::Kind::Unreachable,
         call,
         request_id: None,
         retry_after: None,
-    };
-    let asked = tokio::time::timeout(limit, asking).await;
-    asked.unwrap_or_else(|_| Err(slow()))
+    }
 }

@@ -91,6 +91,9 @@ pub(super) async fn start(
         },
         config.endpoints.clone(),
     );
+    let learning = endpoints.learn_account();
+    let learning = around.end.token().run_until_cancelled_owned(learning);
+    around.background.spawn(learning);
     let running = Running {
         terms,
         store,

@@ -111,16 +111,11 @@ impl Client {
         self.must_exist(user, &error).await?;
         self.roles.forget(role).await;
         let renewed = self.role(&role.name).await?;
-        let error = if renewed.id == role.id {
-            error
-        } else {
-            match self.change(&ADD_ROLE, user, &renewed).await {
-                Err(error) if error.names_nothing() => error,
-                done => return done,
-            }
-        };
-        self.roles.forget(&renewed).await;
-        Err(error.but(Kind::NoRole(role.name.clone())))
+        if renewed.id == role.id {
+            // Both are there: it is something else, a user with as many roles as one may have, say.
+            return Err(error);
+        }
+        self.change(&ADD_ROLE, user, &renewed).await
     }
 
     /// Takes a role from the user. Doing it twice does no harm, and a role that exists no more is held by nobody.

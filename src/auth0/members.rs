@@ -83,7 +83,17 @@ pub(super) async fn list(
     // 400 is what Auth0 answers to a checkpoint that is none.
     let invalid = || Error::new(Kind::Invalid(400), LIST.name);
     match Position::parse(from).ok_or_else(invalid)? {
-        Position::Page { number, size } => by_number(api, &path, number, size).await,
+        Position::Page { number, size } => {
+            let page = by_number(api, &path, number, size).await;
+            // Numbers reach a thousand users; what is cut off there must not be taken for a place that is none.
+            page.map_err(|error| {
+                if error.kind == Kind::Invalid(400) {
+                    error.but(Kind::Unreadable)
+                } else {
+                    error
+                }
+            })
+        }
         Position::Checkpoint(from) => {
             let call = Call::new(&LIST, &path).with("from", &from);
             let answer = api.read(&call.with("take", &limit)).await?;

@@ -1,14 +1,14 @@
 //! The access token for the Management API: bought early, once for all who wait.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use http::{Method, StatusCode, header};
-use moka::future::Cache;
-use moka::policy::EvictionPolicy;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use super::Config;
 use super::error::{Error, Kind};
@@ -22,6 +22,8 @@ const CALL: &str = "POST /oauth/token";
 const MARGIN: Duration = Duration::from_secs(5 * 60);
 /// A token that lacks a scope is kept for so long: each costs the tenant one of a monthly quota.
 const SCOPE_PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// While the old token is good, a purchase that failed is tried again after so long.
+const PAUSE: Duration = Duration::from_secs(30);
 /// Auth0's default, taken where the answer does not say.
 const DEFAULT_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Auth0 allows thirty days.
@@ -29,21 +31,35 @@ const MAX_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The token, and the way to the next one.
 ///
-/// Tokens are numbered. Whoever needs number `n` asks the cache for it, which lets one caller fetch while the others
-/// wait; when that caller goes away, another takes over.
+/// A purchase is a task of its own: it runs to its end whoever waits for it goes away, and there is one at a time.
 pub(super) struct Tokens {
+    shop: Arc<Shop>,
+    /// The last purchase, over or not.
+    purchase: Mutex<Option<watch::Receiver<Outcome>>>,
+    purchases: TaskTracker,
+    /// The number of a token that lacks a scope and is to be replaced.
+    outgrown: AtomicU64,
+    /// The longest wait for a purchase.
+    patience: Duration,
+}
+
+/// What a purchase came to; `None` until it is over.
+type Outcome = Option<Result<Arc<Token>, Error>>;
+
+/// Where tokens are bought.
+struct Shop {
     http: Arc<Http>,
     limit: Arc<Limit>,
     clock: Arc<dyn Clock>,
     url: String,
     /// What the token is asked for with; holds the client's secret.
     request: Secret,
-    /// The longest wait for somebody else's fetch.
-    patience: Duration,
-    wanted: AtomicU64,
-    bought: Cache<u64, Arc<Token>>,
+    /// How many were bought.
+    count: AtomicU64,
     /// The last one bought, while Auth0 has not refused it.
     last: ArcSwapOption<Token>,
+    /// When a purchase failed last, since 1970.
+    failed_at: ArcSwapOption<Duration>,
 }
 
 /// One token. Times are since 1970.
@@ -76,80 +92,131 @@ impl Tokens {
             "client_secret": config.client_secret.expose(),
             "audience": config.audience,
         });
-        // The one in use and the one before, which a late caller may still ask for.
-        let bought = Cache::builder()
-            .max_capacity(2)
-            .eviction_policy(EvictionPolicy::lru());
-        Self {
+        let shop = Shop {
             http,
             limit,
             clock,
             url: config.url + "oauth/token",
             request: Secret::new(request.to_string()),
-            // A fetch is two tries, and the one who fetches may go away at its end.
-            patience: config.timeout * 4,
-            wanted: AtomicU64::new(1),
-            bought: bought.build(),
+            count: AtomicU64::new(0),
             last: ArcSwapOption::empty(),
+            failed_at: ArcSwapOption::empty(),
+        };
+        Self {
+            shop: Arc::new(shop),
+            purchase: Mutex::new(None),
+            purchases: TaskTracker::new(),
+            outgrown: AtomicU64::new(0),
+            // A purchase is two tries, and each may have to wait for a connection.
+            patience: config.timeout * 4,
         }
     }
 
-    /// A token that is good, bought now if need be.
+    /// A token that is good: the one there is, while the next is bought early and in the background, so that it bridges
+    /// a short outage; else one that is bought now.
     pub(super) async fn current(&self) -> Result<Arc<Token>, Error> {
-        let bought = match self.wanted().await {
-            Ok(token) if token.renew_at <= self.clock.since_epoch() => {
-                self.want_next(&token);
-                self.wanted().await
-            }
-            other => other,
+        let Some(token) = self.shop.good() else {
+            return self.next(0).await;
         };
-        // It is bought early, so that the old one bridges a short outage.
-        bought.or_else(|error| self.still_good().ok_or(error))
+        if self.outgrown.load(Ordering::Acquire) == token.number {
+            return Ok(self.next(token.number).await.unwrap_or(token));
+        }
+        let now = self.shop.clock.since_epoch();
+        if token.renew_at <= now && !self.shop.pauses(now) {
+            self.buy(token.number);
+        }
+        Ok(token)
     }
 
     /// Throws a token away that Auth0 refused, unless somebody did so already.
     pub(super) fn refused(&self, token: &Token) {
-        let last = self.last.load();
+        let last = self.shop.last.load();
         if last
             .as_ref()
             .is_some_and(|last| last.number == token.number)
         {
-            self.last.store(None);
+            self.shop.last.store(None);
         }
-        self.want_next(token);
     }
 
     /// A token that lacks a scope: scopes are granted to the next one, so it is bought soon, and not at every call.
     pub(super) fn lacks_a_scope(&self, token: &Token) {
-        if token.bought_at + SCOPE_PATIENCE <= self.clock.since_epoch() {
-            self.want_next(token);
+        if token.bought_at + SCOPE_PATIENCE <= self.shop.clock.since_epoch() {
+            self.outgrown.store(token.number, Ordering::Release);
         }
     }
 
-    fn want_next(&self, token: &Token) {
-        let next = token.number + 1;
-        let _ =
-            self.wanted
-                .compare_exchange(token.number, next, Ordering::AcqRel, Ordering::Acquire);
+    /// The token after number `after`, once it is bought.
+    async fn next(&self, after: u64) -> Result<Arc<Token>, Error> {
+        let mut outcome = self.buy(after);
+        let over = tokio::time::timeout(self.patience, outcome.wait_for(Option::is_some)).await;
+        let bought = match over {
+            Ok(Ok(outcome)) => Option::clone(&outcome),
+            // Too slow, or broken by a bug.
+            Ok(Err(_)) | Err(_) => None,
+        };
+        bought.unwrap_or_else(|| Err(Error::new(Kind::Unreachable, CALL)))
     }
 
-    fn still_good(&self) -> Option<Arc<Token>> {
+    /// The purchase that is under way, or one that begins now; unless a token after number `after` was bought meanwhile.
+    fn buy(&self, after: u64) -> watch::Receiver<Outcome> {
+        let mut last = self.purchase.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_under_way =
+            |outcome: &&watch::Receiver<Outcome>| outcome.borrow().is_none() && !is_broken(outcome);
+        if let Some(outcome) = last.as_ref().filter(is_under_way) {
+            return outcome.clone();
+        }
+        if let Some(token) = self.shop.good().filter(|token| token.number > after) {
+            return watch::channel(Some(Ok(token))).1;
+        }
+        let (told, outcome) = watch::channel(None);
+        let shop = Arc::clone(&self.shop);
+        self.purchases.spawn(async move {
+            let bought = shop.buy().await;
+            told.send_replace(Some(bought));
+        });
+        *last = Some(outcome.clone());
+        outcome
+    }
+}
+
+/// Whether nobody is left to say what the purchase came to.
+fn is_broken(outcome: &watch::Receiver<Outcome>) -> bool {
+    outcome.has_changed().is_err()
+}
+
+impl Shop {
+    /// The last token, while it is good.
+    fn good(&self) -> Option<Arc<Token>> {
         let last = self.last.load_full()?;
         (self.clock.since_epoch() < last.expires_at).then_some(last)
     }
 
-    /// The token of the number that is wanted; one caller fetches it.
-    async fn wanted(&self) -> Result<Arc<Token>, Error> {
-        let number = self.wanted.load(Ordering::Acquire);
-        let token = self.bought.try_get_with(number, self.buy(number));
-        match tokio::time::timeout(self.patience, token).await {
-            Ok(Ok(token)) => Ok(token),
-            Ok(Err(error)) => Err(Error::clone(&error)),
-            Err(_) => Err(Error::new(Kind::Unreachable, CALL)),
-        }
+    /// Whether a purchase failed so lately that none is tried without need.
+    fn pauses(&self, now: Duration) -> bool {
+        let failed_at = self.failed_at.load_full();
+        failed_at.is_some_and(|at| now.checked_sub(*at).is_some_and(|since| since < PAUSE))
     }
 
-    async fn buy(&self, number: u64) -> Result<Arc<Token>, Error> {
+    /// Buys a token, and keeps it or when that failed.
+    async fn buy(&self) -> Result<Arc<Token>, Error> {
+        // From before it is asked for: its life begins no earlier.
+        let now = self.clock.since_epoch();
+        let bought = self.token(now).await;
+        match &bought {
+            Ok(token) => {
+                self.last.store(Some(Arc::clone(token)));
+                tracing::info!("Auth0 Management API client refreshed");
+            }
+            Err(error) => {
+                self.failed_at.store(Some(Arc::new(now)));
+                tracing::debug!(error = %error, "no token could be bought");
+            }
+        }
+        bought
+    }
+
+    async fn token(&self, now: Duration) -> Result<Arc<Token>, Error> {
         let answer = match self.ask().await {
             Err(Failure::Broken) => self.ask().await,
             Ok(answer) if answer.status.is_server_error() => self.ask().await,
@@ -157,17 +224,13 @@ impl Tokens {
         };
         let answer = answer.map_err(|failure| Error::new(failure.into(), CALL))?;
         let (value, life) = self.read(&answer)?;
-        let now = self.clock.since_epoch();
-        let token = Arc::new(Token {
-            number,
+        Ok(Arc::new(Token {
+            number: self.count.fetch_add(1, Ordering::AcqRel) + 1,
             value,
             bought_at: now,
             renew_at: now + useful(life),
             expires_at: now + life,
-        });
-        self.last.store(Some(Arc::clone(&token)));
-        tracing::info!("Auth0 Management API client refreshed");
-        Ok(token)
+        }))
     }
 
     async fn ask(&self) -> Result<Answer, Failure> {

@@ -9,16 +9,18 @@ use http_body_util::BodyExt as _;
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
+use super::room::Held;
 use crate::reply::Problem;
 
 /// How long a body may take. It is small, so this is for the slowest lines.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Every byte of the body, `limit` at most.
+/// Every byte of the body, `limit` at most, as far as there is room for them.
 pub(super) async fn read<B, E>(
     headers: &HeaderMap,
     mut body: B,
     limit: u64,
+    held: &mut Held<'_>,
     problem: impl Fn(&E) -> Problem + Send,
 ) -> Result<Bytes, Failure>
 where
@@ -44,6 +46,7 @@ where
         if (read.len() + data.len()) as u64 > limit {
             return Err(Failure::TooLarge);
         }
+        held.grow(read.len() + data.len())?;
         read.extend_from_slice(&data);
     }
 }
@@ -129,6 +132,7 @@ fn a_text(name: &'static str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use super::super::room::Room;
     use super::*;
     use http_body_util::Full;
 
@@ -143,7 +147,8 @@ mod tests {
     async fn read_up_to(limit: u64, announced: Option<&'static str>) -> Result<Bytes, Failure> {
         let headers = announced.map_or_else(HeaderMap::new, |n| header(CONTENT_LENGTH, n));
         let never = |_: &std::convert::Infallible| unreachable!();
-        read(&headers, Full::new(Bytes::from("0123456789")), limit, never).await
+        let (room, body) = (Room::new(), Full::new(Bytes::from("0123456789")));
+        read(&headers, body, limit, &mut room.nothing(), never).await
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod customer;
 mod session;
+mod turn;
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +11,16 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
 
-use super::Endpoints;
 use super::allowance::Allowance;
 use super::body::Fields;
 use super::failure::Failure;
+use super::intent::is_sub;
 use super::look::Seen;
+use super::{Endpoints, unreachable};
 use crate::entitlement::{Catalog, Mode};
 use crate::reply;
 use crate::stripe::{CheckoutSession, SessionMode};
+pub(super) use turn::Turns;
 
 /// How long Stripe may take for one call, retries included.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -108,7 +111,16 @@ impl Endpoints {
         let order = Order::parse(user, headers, body, &terms.catalog)?;
         let turn = self.checkouts.take(user, Instant::now());
         turn.map_err(|retry_after| Failure::TooManyQuestions { retry_after })?;
+        if !is_sub(user) {
+            // What is bought would never be found to be the user's.
+            return Err(Failure::UnfitUser);
+        }
+        let _turn = self.turns.take(user).await?;
         let seen = self.look(user).await?;
+        if seen.unanswered.contains(&order.plan) {
+            // It may be paid already: not to be sold twice.
+            return Err(unreachable("checkout_session").into());
+        }
         self.refuse_owned(&order, &seen, &terms.catalog).await?;
         let (session, customer) = self.open_session(&order, &seen, &terms.catalog).await?;
         Ok(answer(&session, &customer))

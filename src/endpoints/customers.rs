@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::failure::Failure;
 use super::intent::is_sub;
 use super::{Endpoints, in_time};
 use crate::store::{Link, LinkKind, StoreError};
@@ -63,32 +64,25 @@ impl Endpoints {
         Ok(known)
     }
 
-    /// Whether a call failed because Stripe does not know, or no longer knows, the customer. Where the error does not
-    /// say what is missing, the customer is asked for.
+    /// Remembers that the customer is deleted, if that is why a call failed. The customer itself is asked for: one that
+    /// Stripe does not know at all is of another account or mode than the key, and nothing became of it.
     ///
     /// # Errors
     ///
-    /// When it cannot be asked for.
-    pub(super) async fn is_gone(
+    /// The call's own error, when the customer is there.
+    pub(super) async fn forget_deleted(
         &self,
         customer: &str,
-        error: &stripe::Error,
-    ) -> Result<bool, stripe::Error> {
-        match &error.kind {
-            stripe::Kind::Missing { param: Some(param) } => Ok(param == "customer"),
-            stripe::Kind::Missing { param: None } => {
-                let asking = self.parts.stripe.customer(customer);
-                let found = in_time(DEADLINE, "customer", asking).await?;
-                Ok(found.is_none_or(|found| found.deleted))
-            }
-            stripe::Kind::Unreachable
-            | stripe::Kind::Api(_)
-            | stripe::Kind::RateLimited
-            | stripe::Kind::Auth { .. }
-            | stripe::Kind::Card { .. }
-            | stripe::Kind::Idempotency
-            | stripe::Kind::Invalid { .. }
-            | stripe::Kind::Unreadable => Ok(false),
+        error: stripe::Error,
+    ) -> Result<(), Failure> {
+        if !may_be_about_customer(&error) {
+            return Err(error.into());
+        }
+        let asking = self.parts.stripe.customer(customer);
+        match in_time(DEADLINE, "customer", asking).await? {
+            Some(found) if found.deleted => Ok(self.parts.store.customer_deleted(customer).await?),
+            Some(_) => Err(error.into()),
+            None => Err(Failure::StrangeCustomer),
         }
     }
 
@@ -99,6 +93,21 @@ impl Endpoints {
             .into_iter()
             .find(|known| known.own)
             .map(|known| known.id))
+    }
+}
+
+/// Whether a call failed because something is missing that may be the customer.
+fn may_be_about_customer(error: &stripe::Error) -> bool {
+    match &error.kind {
+        stripe::Kind::Missing { param } => param.as_deref().is_none_or(|name| name == "customer"),
+        stripe::Kind::Unreachable
+        | stripe::Kind::Api(_)
+        | stripe::Kind::RateLimited
+        | stripe::Kind::Auth { .. }
+        | stripe::Kind::Card { .. }
+        | stripe::Kind::Idempotency
+        | stripe::Kind::Invalid { .. }
+        | stripe::Kind::Unreadable => false,
     }
 }
 

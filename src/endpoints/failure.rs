@@ -13,10 +13,11 @@ use crate::store::StoreError;
 use crate::stripe::{EventError, SignatureError};
 use crate::{auth0, stripe};
 use fixed::{
-    BODY_TIMEOUT, CHECKOUT_RACE, CONTENT_ENCODING, CONTENT_TYPE, CURSOR, Fixed,
+    BODY_TIMEOUT, CHECKOUT_RACE, CONTENT_ENCODING, CONTENT_TYPE, CROWDED, CURSOR, Fixed,
     IDEMPOTENCY_CONFLICT, IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_USED, LEDGER, NO_CUSTOMER, NO_SIGNATURE,
     NO_SUBSCRIPTION, NOT_JSON, PAYMENTS_AWAY, PAYMENTS_BUSY, PAYMENTS_REFUSED, PORTAL, RETURN_URL,
-    SLOW, SUBSCRIPTION_ENDED, TOO_LARGE, TOO_LONG, TOO_MANY_QUESTIONS, USERS_AWAY, USERS_REFUSED,
+    SLOW, STRANGE_CUSTOMER, SUBSCRIPTION_ENDED, TOO_LARGE, TOO_LONG, TOO_MANY_QUESTIONS,
+    UNFIT_USER, USERS_AWAY, USERS_REFUSED,
 };
 
 /// Seconds after which it is worth asking again when nobody says.
@@ -31,6 +32,8 @@ pub(super) enum Failure {
     Body(Box<Problem>),
     /// The body is larger than allowed.
     TooLarge,
+    /// Too much is held for others at the moment.
+    Crowded,
     /// The body does not end.
     BodyTimeout,
     /// The body is not of a type that is read here.
@@ -50,6 +53,8 @@ pub(super) enum Failure {
     PlanType(String),
     /// The user has this plan, or a higher one.
     Owned { held: String, wanted: String },
+    /// Nobody whom an event could name.
+    UnfitUser,
     /// The client's idempotency key is none.
     IdempotencyKey,
     /// The client's idempotency key has had its checkout.
@@ -62,6 +67,8 @@ pub(super) enum Failure {
     SubscriptionEnded,
     /// The user never paid.
     NoCustomer,
+    /// Stripe does not know the user's customer, deleted or not: the key is of another account or mode.
+    StrangeCustomer,
     /// A way back that leads somewhere else.
     ReturnUrl,
     /// The portal is not configured in Stripe.
@@ -92,6 +99,7 @@ impl Failure {
         match self {
             Self::Body(problem) => *problem,
             Self::TooLarge => TOO_LARGE.problem(),
+            Self::Crowded => later(CROWDED, None),
             Self::BodyTimeout => BODY_TIMEOUT.problem(),
             Self::ContentType => CONTENT_TYPE.problem(),
             Self::ContentEncoding => CONTENT_ENCODING.problem(),
@@ -100,12 +108,14 @@ impl Failure {
             Self::Cursor => CURSOR.problem(),
             Self::PlanType(name) => bad("invalid_plan_type", format!("Invalid plan type: {name}")),
             Self::Owned { held, wanted } => owned(&held, &wanted),
+            Self::UnfitUser => UNFIT_USER.problem(),
             Self::IdempotencyKey => IDEMPOTENCY_KEY.problem(),
             Self::IdempotencyKeyUsed => IDEMPOTENCY_KEY_USED.problem(),
             Self::CheckoutRace => CHECKOUT_RACE.problem(),
             Self::NoSubscription => NO_SUBSCRIPTION.problem(),
             Self::SubscriptionEnded => SUBSCRIPTION_ENDED.problem(),
             Self::NoCustomer => NO_CUSTOMER.problem(),
+            Self::StrangeCustomer => STRANGE_CUSTOMER.problem(),
             Self::ReturnUrl => RETURN_URL.problem(),
             Self::Portal => PORTAL.problem(),
             Self::NoSignature => NO_SIGNATURE.problem(),
@@ -124,7 +134,7 @@ impl Failure {
     pub(super) fn webhook_result(&self) -> &'static str {
         match self {
             Self::Signature(SignatureError::Mismatch | SignatureError::Outside) => "unverified",
-            Self::Ledger(_) | Self::Slow => "unavailable",
+            Self::Ledger(_) | Self::Slow | Self::Crowded => "unavailable",
             Self::Body(_)
             | Self::TooLarge
             | Self::BodyTimeout
@@ -135,12 +145,14 @@ impl Failure {
             | Self::Cursor
             | Self::PlanType(_)
             | Self::Owned { .. }
+            | Self::UnfitUser
             | Self::IdempotencyKey
             | Self::IdempotencyKeyUsed
             | Self::CheckoutRace
             | Self::NoSubscription
             | Self::SubscriptionEnded
             | Self::NoCustomer
+            | Self::StrangeCustomer
             | Self::ReturnUrl
             | Self::Portal
             | Self::NoSignature

@@ -13,7 +13,7 @@ const MAX_SUB: usize = 255;
 pub struct Ours<'a> {
     /// Whether the secret key is of live mode.
     pub live: bool,
-    /// The own account's id, where events may name it.
+    /// The own account's id; while it is not known, events of all accounts count.
     pub account: Option<&'a str>,
 }
 
@@ -68,7 +68,8 @@ fn intent(envelope: &Envelope, ours: Ours<'_>) -> Intent {
         );
         return Intent::Ignore(reason);
     }
-    if envelope.account.is_some() && envelope.account.as_deref() != ours.account {
+    let is_others = |own| envelope.account.as_deref().is_some_and(|id| id != own);
+    if ours.account.is_some_and(is_others) {
         return Intent::Ignore("it is of another account".to_owned());
     }
     if !matters(&envelope.event_type) {
@@ -85,7 +86,13 @@ fn concern(envelope: &Envelope) -> Concern {
         .or_else(|| envelope.object_id.clone().filter(|_| is_customer));
     let user = user(&envelope.owner, is_customer);
     let is_session = envelope.object.as_deref() == Some("checkout.session");
-    let is_guests = is_session && user.is_some() && customer.is_none();
+    // Anybody can begin checkouts at a payment link with somebody else's name and leave them: only what went through is
+    // remembered as that user's.
+    let is_left = matches!(
+        envelope.event_type.as_str(),
+        "checkout.session.expired" | "checkout.session.async_payment_failed"
+    );
+    let is_guests = is_session && !is_left && user.is_some() && customer.is_none();
     // A lookup is needed only where nobody is named.
     let is_nameless = customer.is_none() && user.is_none();
     Concern {
@@ -236,17 +243,23 @@ mod tests {
     }
 
     #[test]
-    fn the_checkout_of_a_guest_is_remembered_with_its_user() {
-        for (customer, reference, expected) in [
-            (Value::Null, json!("auth0|1"), Some("cs_1".to_owned())),
-            (json!("cus_1"), json!("auth0|1"), None),
-            (Value::Null, Value::Null, None),
+    fn the_checkout_of_a_guest_is_remembered_with_its_user_once_it_went_through() {
+        let ours = json!("auth0|1");
+        for (event_type, customer, reference, remembered) in [
+            ("completed", Value::Null, ours.clone(), true),
+            ("async_payment_succeeded", Value::Null, ours.clone(), true),
+            ("completed", json!("cus_1"), ours.clone(), false),
+            ("completed", Value::Null, Value::Null, false),
+            // Anybody can make thousands of these, with anybody's name.
+            ("expired", Value::Null, ours.clone(), false),
+            ("async_payment_failed", Value::Null, ours, false),
         ] {
             let session = json!({
                 "id": "cs_1", "object": "checkout.session", "customer": customer, "client_reference_id": reference,
             });
-            let found = concern_of("checkout.session.completed", &session);
-            assert_eq!(found.session, expected);
+            let found = concern_of(&format!("checkout.session.{event_type}"), &session);
+            let expected = remembered.then(|| "cs_1".to_owned());
+            assert_eq!(found.session, expected, "{event_type}");
         }
     }
 
@@ -331,5 +344,20 @@ mod tests {
         let mut ours = event("customer.subscription.updated", &object);
         ours["account"] = json!("acct_us");
         assert!(matches!(read(&ours).intent, Intent::Sync(_)));
+    }
+
+    #[test]
+    fn while_the_own_account_is_not_known_events_of_any_account_count() {
+        let object = json!({ "id": "sub_1", "object": "subscription", "customer": "cus_1" });
+        let mut named = event("customer.subscription.updated", &object);
+        named["account"] = json!("acct_us");
+        let body = Bytes::from(named.to_string());
+        let envelope = Envelope::parse(&body).unwrap();
+        let unknown = Ours {
+            account: None,
+            ..TEST
+        };
+        let kept = new_event(&envelope, body, 0, unknown);
+        assert!(matches!(kept.intent, Intent::Sync(_)));
     }
 }

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 
-use super::Endpoints;
 use super::allowance::Allowance;
+use super::together::together;
+use super::{Endpoints, in_time};
 use crate::store::{Purchase, PurchaseState, StoreError, UnixMillis};
 use crate::stripe::{CheckoutSession, SessionMode, SessionStatus};
 
@@ -23,7 +24,9 @@ const BURST: u32 = 10;
 const AT_ONCE: usize = 8;
 /// Checkouts that are asked about, the newest: somebody who opens more has left the others behind.
 const CHECKOUTS: usize = 8;
-/// How long asking may take.
+/// How long to wait for a turn among all users' looks.
+const TURN: Duration = Duration::from_secs(1);
+/// How long asking may take then.
 const DEADLINE: Duration = Duration::from_secs(3);
 /// How long the entitlement is waited for.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -46,6 +49,8 @@ pub(super) struct Seen {
     /// Something may have been paid that the ledger does not know of yet: Stripe did not say, or said so before somebody
     /// else asked.
     pub(super) stale: bool,
+    /// Plans of checkouts of which Stripe did not say how they stand.
+    pub(super) unanswered: Vec<String>,
     /// Checkouts that can still be paid.
     pub(super) open: Vec<String>,
     /// Plans that are paid for at Stripe, while the ledger does not have them yet.
@@ -100,17 +105,26 @@ impl Endpoints {
     async fn look_at(&self, user: &str, open: &[Purchase]) -> Seen {
         let mut seen = Seen::default();
         let mut complete = Vec::new();
-        let asking = async {
-            let Ok(_turn) = self.looks.at_once.acquire().await else {
-                return Err(());
+        for (purchase, answer) in open.iter().zip(self.ask_all(open).await) {
+            let Some(session) = answer else {
+                seen.unanswered.push(purchase.plan.clone());
+                continue;
             };
-            for purchase in open {
-                self.ask(purchase, &mut seen, &mut complete).await?;
+            if session.as_ref().is_some_and(is_paid) {
+                seen.paid.push(purchase.plan.clone());
             }
-            Ok(())
-        };
-        let asked = tokio::time::timeout(DEADLINE, asking).await;
-        seen.stale = !matches!(asked, Ok(Ok(())));
+            match session.map(|session| session.status) {
+                Some(SessionStatus::Complete) => complete.push(purchase),
+                Some(SessionStatus::Open | SessionStatus::Unknown(_)) => {
+                    seen.open.push(purchase.session.clone());
+                }
+                // What does not exist can no longer be paid.
+                Some(SessionStatus::Expired) | None => {
+                    self.close(purchase, PurchaseState::Expired).await;
+                }
+            }
+        }
+        seen.stale = !seen.unanswered.is_empty();
         if !complete.is_empty() {
             if self.take_in(user, &complete).await {
                 seen.paid.clear();
@@ -121,31 +135,23 @@ impl Endpoints {
         seen
     }
 
-    /// Asks Stripe how one checkout stands.
-    async fn ask<'a>(
-        &self,
-        purchase: &'a Purchase,
-        seen: &mut Seen,
-        complete: &mut Vec<&'a Purchase>,
-    ) -> Result<(), ()> {
-        let session = self.parts.stripe.checkout_session(&purchase.session).await;
-        let session = session.map_err(|error| {
+    /// Asks Stripe how each of these checkouts stands, all at once. Nothing where it does not say in time.
+    async fn ask_all(&self, open: &[Purchase]) -> Vec<Option<Option<CheckoutSession>>> {
+        let turn = tokio::time::timeout(TURN, self.looks.at_once.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            tracing::warn!("open checkouts could not be looked at: too many are looked at already");
+            return vec![None; open.len()];
+        };
+        let answers = together(open.iter().map(|purchase| {
+            let call = self.parts.stripe.checkout_session(&purchase.session);
+            in_time(DEADLINE, "checkout_session", call)
+        }));
+        let answers = answers.await;
+        // One line, however many there are.
+        if let Some(error) = answers.iter().find_map(|answer| answer.as_ref().err()) {
             tracing::warn!(error = %error, "an open checkout could not be looked at");
-        })?;
-        if session.as_ref().is_some_and(is_paid) {
-            seen.paid.push(purchase.plan.clone());
         }
-        match session.map(|session| session.status) {
-            Some(SessionStatus::Complete) => complete.push(purchase),
-            Some(SessionStatus::Open | SessionStatus::Unknown(_)) => {
-                seen.open.push(purchase.session.clone());
-            }
-            // What does not exist can no longer be paid.
-            Some(SessionStatus::Expired) | None => {
-                self.close(purchase, PurchaseState::Expired).await;
-            }
-        }
-        Ok(())
+        answers.into_iter().map(Result::ok).collect()
     }
 
     /// Waits until what was paid counts. Only then are the checkouts closed: until then the next look asks again.

@@ -96,11 +96,10 @@ impl Endpoints {
         let session = match in_time(DEADLINE, "create_portal_session", call).await {
             Ok(session) => session,
             Err(error) if is_unconfigured(&error) => return Err(Failure::Portal),
-            Err(error) if self.is_gone(&customer, &error).await? => {
-                self.parts.store.customer_deleted(&customer).await?;
+            Err(error) => {
+                self.forget_deleted(&customer, error).await?;
                 return Err(Failure::NoCustomer);
             }
-            Err(error) => return Err(error.into()),
         };
         let answer = json!({
             "success": true, "portal_url": session.url, "portal_session_id": session.id, "customer_id": customer,

@@ -3,6 +3,7 @@
 mod reading;
 mod roles;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,10 +13,11 @@ use serde::Serialize;
 
 use super::Endpoints;
 use super::failure::Failure;
+use super::look::Seen;
 use crate::entitlement::Catalog;
 use crate::policy::Permissions;
 use crate::reply::{json, timestamp};
-use crate::store::{Entitlement, UnixMillis};
+use crate::store::{Entitlement, StoreError, UnixMillis};
 use reading::{Reading, Status};
 pub(super) use roles::RoleReadings;
 
@@ -32,6 +34,15 @@ struct Answer<'a> {
     premium_status: Status,
 }
 
+/// What is known of a user without Auth0; by default nothing, which may be stale.
+#[derive(Default)]
+struct Known {
+    /// Whether nothing is under way.
+    is_caught_up: bool,
+    seen: Arc<Seen>,
+    row: Option<Entitlement>,
+}
+
 impl Endpoints {
     /// `GET /auth/premium-status`.
     pub(super) async fn premium_status(
@@ -39,9 +50,16 @@ impl Endpoints {
         user: &str,
         permissions: &Permissions,
     ) -> Result<Response<Full<Bytes>>, Failure> {
-        let is_caught_up = self.catch_up(user).await?;
-        let seen = self.look(user).await?;
-        let row = self.parts.store.entitlement(user).await?;
+        let Known {
+            is_caught_up,
+            seen,
+            row,
+        } = self.known_of(user).await.unwrap_or_else(|error| {
+            // Auth0's roles alone answer then, or what the token says.
+            self.parts.metrics.billing.ledger_error("endpoint");
+            tracing::error!(error = %error, "a status is told without the ledger");
+            Known::default()
+        });
         let sequence = row.as_ref().map(|row| row.sequence);
         let roles = self.roles_of(user, sequence, DEADLINE).await;
         let terms = self.parts.terms.load();
@@ -64,6 +82,15 @@ impl Endpoints {
             premium_status,
         };
         Ok(json(StatusCode::OK, &answer))
+    }
+
+    /// What the ledger and an open checkout tell.
+    async fn known_of(&self, user: &str) -> Result<Known, StoreError> {
+        Ok(Known {
+            is_caught_up: self.catch_up(user).await?,
+            seen: self.look(user).await?,
+            row: self.parts.store.entitlement(user).await?,
+        })
     }
 
     /// The bought plan that the user holds, by the same reading as the status: a role from before the ledger is not sold

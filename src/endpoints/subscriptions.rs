@@ -122,13 +122,16 @@ impl Endpoints {
         if subscription.status.is_ended() {
             return Err(Failure::SubscriptionEnded);
         }
-        let message = if self.config.cancel_now {
+        // What was never paid has no period that it could end with.
+        let is_unpaid = subscription.status == SubscriptionStatus::Incomplete;
+        let at_once = self.config.cancel_now || is_unpaid;
+        let message = if at_once {
             "Subscription has been canceled"
         } else {
             "Subscription will be canceled at the end of the current period"
         };
-        if self.config.cancel_now || !subscription.ends {
-            let ended = self.end(&subscription.id).await;
+        if at_once || !subscription.ends {
+            let ended = self.end(&subscription.id, at_once).await;
             // Whatever became of it: what was read before counts no longer.
             self.heard.news(user);
             ended?;
@@ -159,9 +162,9 @@ impl Endpoints {
         }
     }
 
-    async fn end(&self, id: &str) -> Result<(), Failure> {
+    async fn end(&self, id: &str, at_once: bool) -> Result<(), Failure> {
         let client = &self.parts.stripe;
-        let ended = if self.config.cancel_now {
+        let ended = if at_once {
             in_time(DEADLINE, "cancel_now", client.cancel_now(id)).await
         } else {
             // To say it twice does no harm, and a name made of the period would be a trap: who takes the end back
@@ -184,7 +187,9 @@ impl Endpoints {
 fn looks_like_subscription(id: &str) -> bool {
     id.strip_prefix("sub_").is_some_and(|rest| {
         (1..=MAX_ID).contains(&rest.len())
-            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && rest
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
     })
 }
 
@@ -253,6 +258,7 @@ mod tests {
     fn an_id_that_can_be_none_is_not_asked_about() {
         for (id, fits) in [
             ("sub_1AbC", true),
+            ("sub_sched-1", true),
             ("sub_", false),
             ("cs_1", false),
             ("sub_1/../x", false),

@@ -23,7 +23,8 @@ use crate::stripe::{self, CheckoutSession, SessionStatus};
 const FRESH: Duration = Duration::from_secs(2);
 /// Questions about a user's own checkouts without a pause; then one in [`FRESH`].
 const OWN_BURST: u32 = 10;
-/// Questions about checkouts that the ledger does not know, and more about those it knows, without a pause; then one in
+/// Questions about checkouts that the ledger does not have as the user's, and more about those it has, without a pause;
+/// then one in
 /// [`STRANGE_PERIOD`].
 const STRANGE_BURST: u32 = 10;
 const STRANGE_PERIOD: Duration = Duration::from_secs(6);
@@ -62,6 +63,13 @@ pub(super) struct Verifications {
     strange: Allowance,
 }
 
+/// A checkout of the user's.
+struct Looked {
+    session: Arc<CheckoutSession>,
+    /// Whether Stripe was asked for this request.
+    is_new: bool,
+}
+
 #[derive(Serialize)]
 struct Answer<'a> {
     success: bool,
@@ -96,10 +104,11 @@ impl Endpoints {
         user: &str,
         id: &str,
     ) -> Result<Response<Full<Bytes>>, Failure> {
-        let Some(session) = self.own_session(user, id).await? else {
+        let Some(Looked { session, is_new }) = self.own_session(user, id).await? else {
             return Ok(not_found());
         };
-        if is_paid(&session) && !self.counts_already(user, &session).await? {
+        // Only for what was asked now: the allowance bounds what the workers are given to do, too.
+        if is_new && is_paid(&session) && !self.counts_already(user, &session).await? {
             let settled = self.settle(user, "verify-session", PATIENCE).await?;
             if settled {
                 self.remember(user, &session, PurchaseState::Complete)
@@ -109,33 +118,34 @@ impl Endpoints {
         Ok(found(&session))
     }
 
-    /// The checkout, if it is the user's.
-    async fn own_session(
-        &self,
-        user: &str,
-        id: &str,
-    ) -> Result<Option<Arc<CheckoutSession>>, Failure> {
-        if !looks_like_session(id) {
-            return Ok(None);
-        }
+    /// The checkout, if it is the user's. What is not, for whichever reason, takes from the same allowance, so that the
+    /// reasons cannot be told apart by when it is used up.
+    async fn own_session(&self, user: &str, id: &str) -> Result<Option<Looked>, Failure> {
         let heard = self.heard.of(user);
-        self.catch_up(user).await?;
-        let known = self.parts.store.purchase(id).await?;
-        if known.as_ref().is_some_and(|known| known.user != user) {
-            return Ok(None);
-        }
-        let (is_known, not_own) = (known.is_some(), &self.verifications.not_own);
-        let pair = (user.to_owned(), id.to_owned());
-        if not_own.contains_key(&pair) {
-            return Ok(None);
-        }
+        let is_sane = looks_like_session(id);
+        let known = if is_sane {
+            self.catch_up(user).await?;
+            self.parts.store.purchase(id).await?
+        } else {
+            None
+        };
+        let is_known = known.as_ref().is_some_and(|known| known.user == user);
+        let is_others = known.is_some() && !is_known;
         let question = Question {
             user: user.to_owned(),
             id: id.to_owned(),
             heard,
             is_over: known.is_some_and(|known| known.state != PurchaseState::Open),
         };
-        let session = match self.ask_session(&question, is_known).await? {
+        let is_new = self.may_ask(&question, is_known)?;
+        let (pair, not_own) = (
+            (user.to_owned(), id.to_owned()),
+            &self.verifications.not_own,
+        );
+        if !is_sane || is_others || (!is_known && not_own.contains_key(&pair)) {
+            return Ok(None);
+        }
+        let session = match self.ask_session(question, is_new).await? {
             Some(session) if self.is_own(user, &session, is_known).await? => session,
             Some(_) | None => {
                 not_own.insert(pair, ()).await;
@@ -145,41 +155,50 @@ impl Endpoints {
         if !is_known {
             self.take_over(user, &session).await?;
         }
-        Ok(Some(session))
+        Ok(Some(Looked { session, is_new }))
     }
 
-    /// Asks Stripe, once for all who ask the same at once, and as often as the user may.
-    async fn ask_session(
-        &self,
-        question: &Question,
-        is_known: bool,
-    ) -> Result<Option<Arc<CheckoutSession>>, Failure> {
+    /// Whether Stripe may be asked anew; if not, there is an answer from before.
+    fn may_ask(&self, question: &Question, is_known: bool) -> Result<bool, Failure> {
         let Verifications {
             answers,
             own,
             strange,
             ..
         } = &self.verifications;
+        let (user, now) = (&question.user, Instant::now());
         let allowance = if is_known { own } else { strange };
-        match allowance.take(&question.user, Instant::now()) {
-            Ok(()) => answers.invalidate(question).await,
-            // What an event has made new may be asked about although the allowance is used up.
-            Err(retry_after) if !answers.contains_key(question) => {
-                let may_ask = is_known && strange.take(&question.user, Instant::now()).is_ok();
-                if !may_ask {
-                    return Err(Failure::TooManyQuestions { retry_after });
-                }
-            }
-            Err(_) => {}
+        let Err(retry_after) = allowance.take(user, now) else {
+            return Ok(true);
+        };
+        if is_known && answers.contains_key(question) {
+            return Ok(false);
         }
+        // What an event has made new may be asked about although the allowance is used up.
+        if is_known && strange.take(user, now).is_ok() {
+            return Ok(true);
+        }
+        Err(Failure::TooManyQuestions { retry_after })
+    }
+
+    /// Asks Stripe, once for all who ask the same at once.
+    async fn ask_session(
+        &self,
+        question: Question,
+        is_new: bool,
+    ) -> Result<Option<Arc<CheckoutSession>>, Failure> {
+        let answers = &self.verifications.answers;
+        if is_new {
+            answers.invalidate(&question).await;
+        }
+        let id = question.id.clone();
         let asking = async {
-            let call = self.parts.stripe.checkout_session(&question.id);
+            let call = self.parts.stripe.checkout_session(&id);
             let session = in_time(DEADLINE, "checkout_session", call).await?;
             Ok(session.map(Arc::new))
         };
-        let asked: Result<_, Arc<stripe::Error>> = answers
-            .try_get_with(question.clone(), Box::pin(asking))
-            .await;
+        let asked: Result<_, Arc<stripe::Error>> =
+            answers.try_get_with(question, Box::pin(asking)).await;
         Ok(asked?)
     }
 
@@ -272,7 +291,9 @@ fn is_paid(session: &CheckoutSession) -> bool {
 fn looks_like_session(id: &str) -> bool {
     id.strip_prefix("cs_").is_some_and(|rest| {
         (1..=MAX_ID).contains(&rest.len())
-            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && rest
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
     })
 }
 
@@ -309,6 +330,7 @@ mod tests {
         for (id, fits) in [
             ("cs_test_a1B2", true),
             ("cs_1", true),
+            ("cs_test_a-1", true),
             ("cs_", false),
             ("", false),
             ("sub_1", false),

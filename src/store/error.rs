@@ -93,7 +93,9 @@ fn is_refusal(error: &dyn DatabaseError) -> bool {
     let code = error.code().unwrap_or_default();
     let by_code = match code.len() {
         // SQLSTATE: data exception, integrity constraint violation, program limit exceeded (a key too long for an index).
-        5 => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
+        5 => ["22", "23", "54"]
+            .iter()
+            .any(|class| code.starts_with(class)),
         // SQLite, whose low byte is the kind: TOOBIG, CONSTRAINT (also of a trigger or a type), MISMATCH.
         _ => (code.parse::<u32>()).is_ok_and(|code| matches!(code & 0xff, 18..=20)),
     };

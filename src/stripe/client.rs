@@ -1,5 +1,6 @@
 //! The calls.
 
+mod account;
 mod call;
 mod lack;
 mod page;
@@ -178,9 +179,11 @@ impl Client {
         }
     }
 
-    /// All Checkout Sessions of the customer, with their prices and what became of the money; none when the customer is
-    /// gone, or when sessions are not to be listed. Of those of a mode other than `payment`, or not complete, the money
-    /// is not looked at, and the prices are what came along. Where prices are not to be had there are none.
+    /// The completed Checkout Sessions of the customer, with their prices and what became of the money; none when the
+    /// customer is gone, or when sessions are not to be listed. Where the list cannot be told to leave the others out,
+    /// they are in it: a customer may have thousands that came to nothing. Of those of a mode other than `payment`, or not
+    /// complete, the money is not looked at, and the prices are what came along. Where prices are not to be had there are
+    /// none.
     ///
     /// # Errors
     ///
@@ -189,8 +192,17 @@ impl Client {
         let Some(params) = of_customer(customer) else {
             return Ok(Vec::new());
         };
-        let call = Call::get(SESSIONS, params.expand("data.line_items"));
-        let parts = none_when_missing(self.sender.list(call, read::session).await);
+        let all = params.expand("data.line_items");
+        let complete = Call::get(SESSIONS, all.clone().with(&["status"], "complete"));
+        let parts = match self.sender.list(complete, read::session).await {
+            Err(error) if error.is_invalid() => {
+                self.sender
+                    .list(Call::get(SESSIONS, all), read::session)
+                    .await
+            }
+            parts => parts,
+        };
+        let parts = none_when_missing(parts);
         let therefore = "checkouts are not to be listed: only those that the ledger knows count";
         let parts = self.unless_lacking(parts, therefore)?.flatten();
         let mut sessions = Vec::new();

@@ -92,6 +92,11 @@ impl Error {
         }
     }
 
+    /// Whether the call is known, and what it asks for is refused.
+    pub(super) fn is_invalid(&self) -> bool {
+        matches!(self.kind, Kind::Invalid { .. }) && !self.is_unrecognised()
+    }
+
     /// Whether the same call may work later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -1,4 +1,4 @@
-//! What is done now and then beside the jobs: gauges, rechecks, retention.
+//! What is done now and then beside the jobs: gauges, rechecks, retention, another chance for what ran out of time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::Sync;
 use super::outage::Outage;
-use crate::store::{StoreError, Totals, UnixMillis};
+use super::worker::OUT_OF_TIME;
+use crate::store::{Cause, JobState, Priority, StoreError, Totals, UnixMillis};
 
 /// How old a gauge may be, and how late a recheck.
 const ROUND: Duration = Duration::from_secs(1);
 /// Retention is counted in days.
 const PRUNE: Duration = Duration::from_secs(60);
+/// Jobs that ran out of time are tried again at the start, and then so often.
+const ANOTHER_CHANCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Dead jobs that are looked through, the oldest.
+const DEAD: u32 = 10_000;
+/// Jobs that are woken in one round.
+const WOKEN_AT_A_TIME: usize = 500;
 /// As many events as [`crate::store::Store::prune`] does at a time.
 const PRUNED_AT_A_TIME: u64 = 1000;
 
@@ -21,17 +28,25 @@ const PRUNED_AT_A_TIME: u64 = 1000;
 pub(super) async fn keep_house(sync: Arc<Sync>, stop: CancellationToken) {
     let mut rounds = interval(ROUND);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut pruned: Option<Instant> = None;
+    let (mut pruned, mut woken): (Option<Instant>, Option<Instant>) = (None, None);
     // Its own: on a full disk this may go well while the workers fail.
     let outage = Outage::new("sync");
     while stop.run_until_cancelled(rounds.tick()).await.is_some() {
         let is_due = pruned.is_none_or(|at| at.elapsed() >= PRUNE);
+        let has_another_chance = woken.is_none_or(|at| at.elapsed() >= ANOTHER_CHANCE);
         match sync.round(is_due).await {
             Ok(()) => outage.is_over(),
             Err(error) => outage.goes_on(&error, &sync.parts.metrics),
         }
         if is_due {
             pruned = Some(Instant::now());
+        }
+        if has_another_chance {
+            match sync.give_another_chance().await {
+                Ok(count) if count < WOKEN_AT_A_TIME => woken = Some(Instant::now()),
+                Ok(_) => {}
+                Err(error) => outage.goes_on(&error, &sync.parts.metrics),
+            }
         }
     }
 }
@@ -50,6 +65,34 @@ impl Sync {
             while store.prune(before).await? >= PRUNED_AT_A_TIME {}
         }
         Ok(())
+    }
+
+    /// Queues jobs again that were given up for their age: an outage may have been longer than their time. Says how many.
+    async fn give_another_chance(&self) -> Result<usize, StoreError> {
+        let store = &self.parts.store;
+        let mut dead = store.jobs(JobState::Dead, DEAD).await?;
+        dead.retain(|job| {
+            let error = job.error.as_deref().unwrap_or_default();
+            error.starts_with(OUT_OF_TIME)
+        });
+        dead.truncate(WOKEN_AT_A_TIME);
+        let cause = Cause {
+            why: "another chance".to_owned(),
+            event: None,
+        };
+        for job in &dead {
+            let priority = Priority::Background;
+            store
+                .enqueue(&job.key, &cause, priority, self.now())
+                .await?;
+        }
+        if !dead.is_empty() {
+            tracing::warn!(
+                jobs.count = dead.len(),
+                "jobs that were given up for their age are tried again"
+            );
+        }
+        Ok(dead.len())
     }
 
     fn show(&self, totals: &Totals) {

@@ -8,9 +8,12 @@ mod owner;
 mod read;
 mod replace;
 mod roles;
+mod stray;
 mod user;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -22,6 +25,7 @@ use super::outage::Outage;
 use super::{Config, Parts};
 use crate::store::{Job, JobKey, StoreError, UnixMillis};
 use failure::Failure;
+pub(super) use failure::OUT_OF_TIME;
 use notice::Notices;
 
 /// One step must be over by then. Several calls, each with its own deadline, and waits for rate limits.
@@ -81,7 +85,7 @@ impl Sync {
         let Some(job) = self.parts.store.take(self.now(), LEASE_MS).await? else {
             return Ok(Stepped::Idle);
         };
-        let worked = timeout(DEADLINE, self.work(&job)).await;
+        let worked = timeout(DEADLINE, unless_broken(self.work(&job))).await;
         match worked.unwrap_or(Err(Failure::Late)) {
             Ok(()) => Ok(Stepped::Done),
             Err(failure) => self.failed(&job, &failure).await,
@@ -159,4 +163,15 @@ impl Sync {
         let now = self.parts.clock.since_epoch().as_millis();
         UnixMillis::try_from(now).unwrap_or(UnixMillis::MAX)
     }
+}
+
+/// Work that a bug ends is a failure like others: it must be written down, or the job would come again and again for
+/// ever. What the work shares with others are locks that survive this.
+async fn unless_broken(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let mut work = Box::pin(work);
+    let polled = std::future::poll_fn(move |context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        polled.unwrap_or(Poll::Ready(Err(Failure::Broken)))
+    });
+    polled.await
 }

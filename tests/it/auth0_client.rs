@@ -263,3 +263,16 @@ async fn a_missing_scope_is_named() {
     assert!(error.is_retryable() && error.to_string().contains("update:users"));
     assert_eq!(tenant.auth0.count(&Method::POST, ROLES), 1);
 }
+
+#[tokio::test]
+async fn a_user_with_as_many_roles_as_one_may_have_is_not_told_as_a_missing_role() {
+    let tenant = Tenant::start();
+    for n in 0..50 {
+        let name = format!("role-{n:02}");
+        tenant.auth0.create_role(&name, &[]);
+        tenant.auth0.give_role(ANN, &name);
+    }
+    let premium = tenant.role("premium").await;
+    let added = tenant.client.add_role(ANN, &premium).await;
+    assert_eq!(kind(added), Some(Kind::Invalid(400)));
+}

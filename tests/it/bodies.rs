@@ -376,7 +376,10 @@ async fn a_refused_request_whose_small_body_comes_late_keeps_the_connection() {
     let mut wire = world.gate.wire().await;
     for body in [
         ("Content-Length: 5\r\n\r\n", "hello"),
-        ("Transfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+        (
+            "Transfer-Encoding: chunked\r\n\r\n",
+            "5\r\nhello\r\n0\r\n\r\n",
+        ),
     ] {
         wire.send(format!("{REFUSED}{}", body.0)).await;
         wire.send(body.1).await;

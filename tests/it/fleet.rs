@@ -1,5 +1,6 @@
 //! Several processes on one database: what one of them learns, the others go by.
 
+use std::process::Command;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -7,6 +8,7 @@ use tokio::time::timeout;
 use crate::gate::{Gate, launch};
 use crate::shop::{ANN, Shop, setup};
 use crate::support::postgres::{Database, Server};
+use crate::support::raw::DEADLINE;
 
 /// How soon every replica goes by a change.
 const SOON: Duration = Duration::from_secs(1);
@@ -17,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(20);
 struct Fleet {
     shop: Shop,
     other: Gate,
-    _database: Database,
+    database: Database,
 }
 
 impl Fleet {
@@ -31,7 +33,7 @@ impl Fleet {
         Self {
             shop,
             other,
-            _database: database,
+            database,
         }
     }
 
@@ -55,6 +57,16 @@ async fn replica(shop: &Shop, database: &Database) -> Gate {
     gate
 }
 
+/// Waits until the metric says whether the ledger can be read.
+async fn ledger_is(gate: &Gate, up: f64) {
+    let told = async {
+        while (gate.metric("tollgate_ledger_up", &[]).await - up).abs() > 0.5 {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    timeout(DEADLINE, told).await.expect("the metric follows");
+}
+
 #[tokio::test]
 async fn what_is_bought_at_one_replica_counts_at_the_other_within_a_second() {
     let Some(server) = Server::shared() else {
@@ -63,7 +75,10 @@ async fn what_is_bought_at_one_replica_counts_at_the_other_within_a_second() {
     let fleet = Fleet::open(&server).await;
     let shop = &fleet.shop;
     let free = shop.token(ANN);
-    fleet.until_other(&free, 403).await;
+    assert_eq!(
+        fleet.other.get_with_token("/premium", &free).await.status,
+        403
+    );
     let session = shop.checkout(ANN, "lifetime").await;
     shop.stripe.pay(&session);
     shop.until("/premium", &free, 200).await;
@@ -90,13 +105,55 @@ async fn while_the_database_is_away_tokens_decide_and_afterwards_all_goes_on() {
     assert_eq!(shop.get("/premium", &free).await.status, 403);
     assert_eq!(shop.get("/premium", &premium).await.status, 200);
     let refused = shop.get("/stripe/subscriptions", &free).await;
-    assert!([200, 503].contains(&refused.status), "{}", refused.text());
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    ledger_is(&shop.gate, 0.0).await;
     server.begin();
+    ledger_is(&shop.gate, 1.0).await;
     shop.buy(ANN, "lifetime").await;
     shop.until("/premium", &free, 200).await;
-    fleet.until_other(&free, 200).await;
+    let followed = timeout(DEADLINE, fleet.until_other(&free, 200)).await;
+    followed.expect("the other replica lets Ann in");
     assert!(
         !shop.gate.log.text().contains("hunter2"),
         "no password in the log"
     );
+}
+
+#[tokio::test]
+async fn a_replica_that_is_stopped_leaves_nothing_behind_and_commands_run_beside_the_others() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    let mut fleet = Fleet::open(&server).await;
+    fleet.shop.buy(ANN, "monthly").await;
+    fleet.other.signal("TERM");
+    let status = fleet.other.exit().await;
+    let log = fleet.other.log.text();
+    assert!(status.success(), "{log}");
+    assert!(!log.contains("panicked"), "{log}");
+    let config = fleet.shop.gate.folder.path().join("tollgate.yaml");
+    let listed = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["events", "list", "-c"])
+        .arg(&config)
+        .output()
+        .expect("the command runs");
+    let told = String::from_utf8_lossy(&listed.stdout);
+    assert!(listed.status.success(), "{told}");
+    assert!(
+        told.contains(ANN),
+        "the event that brought the role: {told}"
+    );
+    let premium = fleet.shop.token(ANN);
+    fleet.shop.until("/premium", &premium, 200).await;
+    // The one that lives, and nobody else.
+    let places = "SELECT COUNT(*) <= 11 FROM pg_stat_activity
+                  WHERE application_name = 'tollgate' AND datname = current_database()";
+    let alone = async {
+        while fleet.database.sql(places) != "t" {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    timeout(DEADLINE, alone)
+        .await
+        .expect("its connections are closed");
 }

@@ -1,5 +1,7 @@
 //! Everything together: the real binary between a stand-in Auth0, a stand-in Stripe and a backend, selling plans.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::gate::{Gate, Setup};
@@ -183,7 +185,7 @@ impl Shop {
 pub(crate) fn setup(auth0: &Auth0, stripe: &Stripe, backend: &Backend) -> Setup {
     let mut roles = String::from("roles:\n");
     for (role, permissions) in ROLES {
-        roles += &format!("  {role}: [\"{}\"]\n", permissions.join("\", \""));
+        let _ = writeln!(roles, "  {role}: [\"{}\"]", permissions.join("\", \""));
     }
     Setup::new(auth0, &backend.url())
         .auth0("leeway: 1s")

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 /// The owner of every database, and the password, as a URL writes it and as it is.
 const USER: &str = "tollgate";
 const PASSWORD: (&str, &str) = ("hunter2%2F%C3%A4", "hunter2/ä");
+/// Nobody listens on it: each server has a folder for its socket.
+const PORT: u16 = 5432;
 /// How long a start may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// How often it is looked whether the server is there.
@@ -42,6 +44,8 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Server {
     programs: PathBuf,
     folder: PathBuf,
+    /// Part of the socket's name, and the port where it has one.
+    port: u16,
     holder: Mutex<Holder>,
 }
 
@@ -63,17 +67,26 @@ impl Server {
     pub(crate) fn shared() -> Option<Arc<Self>> {
         static SHARED: OnceLock<Option<Arc<Server>>> = OnceLock::new();
         SHARED
-            .get_or_init(|| Self::start("fsync = off\nfull_page_writes = off\n"))
+            .get_or_init(|| Self::start(PORT, "fsync = off\nfull_page_writes = off", &[]))
             .clone()
             .or_else(not_run)
     }
 
     /// One that a test may stop and start.
     pub(crate) fn own() -> Option<Arc<Self>> {
-        Self::start("").or_else(not_run)
+        Self::start(PORT, "", &[]).or_else(not_run)
     }
 
-    fn start(settings: &str) -> Option<Arc<Self>> {
+    /// One that speaks TLS on a port of 127.0.0.1 too, with this chain and key.
+    pub(crate) fn with_tls(port: u16, chain: &str, key: &str) -> Option<Arc<Self>> {
+        let settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\nssl_cert_file = 'tls.crt'\nssl_key_file = 'tls.key'"
+        );
+        let files = [("tls.crt", chain), ("tls.key", key)];
+        Self::start(port, &settings, &files).or_else(not_run)
+    }
+
+    fn start(port: u16, settings: &str, files: &[(&str, &str)]) -> Option<Arc<Self>> {
         let programs = installed()?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("tollgate-postgres-{}-{number}", std::process::id());
@@ -86,6 +99,15 @@ impl Server {
             chown(&folder, Some(user), Some(group)).expect("the folder is given away");
         }
         make_cluster(&programs, &folder, owner, settings);
+        for (name, text) in files {
+            let file = folder.join("data").join(name);
+            fs::write(&file, text).expect("a file");
+            let mode = fs::Permissions::from_mode(0o600);
+            fs::set_permissions(&file, mode).expect("the mode is set");
+            if let Some((user, group)) = owner {
+                chown(&file, Some(user), Some(group)).expect("the file is given away");
+            }
+        }
         let mut child = as_owner(&mut Command::new("sh"), owner)
             .args(["-c", HOLDER, "sh"])
             .args([&programs, &folder])
@@ -103,6 +125,7 @@ impl Server {
         let server = Self {
             programs,
             folder,
+            port,
             holder: Mutex::new(holder),
         };
         server.begin();
@@ -170,6 +193,7 @@ impl Server {
             ])
             .arg("-h")
             .arg(&self.folder)
+            .args(["-p", &self.port.to_string()])
             .env("PGPASSWORD", PASSWORD.1)
             .stdin(Stdio::null())
             .output()
@@ -195,6 +219,15 @@ impl Database {
         self.server.sql(&self.name, sql)
     }
 
+    /// Where it is by TCP, for a server that listens.
+    pub(crate) fn url_over_tcp(&self, parameters: &str) -> String {
+        let (port, password) = (self.server.port, PASSWORD.0);
+        format!(
+            "postgres://{USER}:{password}@127.0.0.1:{port}/{}?{parameters}",
+            self.name
+        )
+    }
+
     /// Where it is, as a user of another password would write it.
     pub(crate) fn url_with_password(&self, password: &str) -> String {
         self.url.replace(PASSWORD.0, password)
@@ -212,13 +245,18 @@ impl Drop for Database {
 
 /// Says on the real standard error, which the test runner does not keep back, that this test did not run.
 fn not_run() -> Option<Arc<Server>> {
+    static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let thread = thread::current();
-    let test = thread.name().unwrap_or("a test");
-    // Where nobody hears it, nobody is told.
-    let _ = writeln!(
-        std::io::stderr(),
-        "not run: {test}: PostgreSQL's server is not installed"
-    );
+    let test = thread.name().unwrap_or("a test").to_owned();
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if !told.contains(&test) {
+        // Where nobody hears it, nobody is told.
+        let _ = writeln!(
+            std::io::stderr(),
+            "not run: {test}: PostgreSQL's server is not installed"
+        );
+        told.push(test);
+    }
     None
 }
 
@@ -294,6 +332,6 @@ fn make_cluster(programs: &Path, folder: &Path, owner: Option<(u32, u32)>, setti
     let config = fs::read_to_string(&file).expect("its config");
     let sockets = format!("unix_socket_directories = '{}'", folder.display());
     let fixed = "listen_addresses = ''\nmax_connections = 400\nshared_buffers = 64MB";
-    let config = [config.as_str(), settings, &sockets, fixed].join("\n");
+    let config = [config.as_str(), &sockets, fixed, settings].join("\n");
     fs::write(&file, config).expect("the config is written");
 }

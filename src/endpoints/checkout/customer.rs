@@ -13,6 +13,10 @@ const EMAIL_DEADLINE: Duration = Duration::from_secs(2);
 /// How long the question for it may wait for its turn.
 const EMAIL_TURN: Duration = Duration::from_secs(1);
 
+/// How often, and after which pause, it is looked whether another process has made the customer by now.
+const TRIES: u32 = 4;
+const AGAIN: Duration = Duration::from_secs(1);
+
 impl Endpoints {
     /// The user's customer. A new one is the user's in the ledger before anything is sold to it.
     pub(super) async fn paying_customer(&self, user: &str) -> Result<String, Failure> {
@@ -35,14 +39,19 @@ impl Endpoints {
             Err(error) if error.kind == stripe::Kind::Idempotency => {}
             made => return Ok(made?),
         }
-        // The first click had other luck with the e-mail.
+        // The first click had other luck with the e-mail, or is under way in another process with this one or that.
         let other = match email {
             Some(_) => None,
             None => self.verified_email(user).await,
         };
-        match self.create_customer(user, other.as_deref(), &intent).await {
-            Err(error) if error.kind == stripe::Kind::Idempotency => {}
-            made => return Ok(made?),
+        for _ in 0..TRIES {
+            for named in [&other, &email] {
+                match self.create_customer(user, named.as_deref(), &intent).await {
+                    Err(error) if error.kind == stripe::Kind::Idempotency => {}
+                    made => return Ok(made?),
+                }
+            }
+            tokio::time::sleep(AGAIN).await;
         }
         // It was another one, and its answer never came: that customer is left behind, rather than the user for a day.
         let named = email.as_deref().unwrap_or_default();

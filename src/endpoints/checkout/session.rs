@@ -3,6 +3,7 @@
 //! Under one idempotency key Stripe repeats its first answer for a day, whatever became of the session since. So a
 //! session that may be a repetition is looked at before it is handed out.
 
+use super::turn::once_free;
 use super::{DEADLINE, Order, PATIENCE};
 use crate::endpoints::failure::Failure;
 use crate::endpoints::look::Seen;
@@ -13,6 +14,10 @@ use crate::stripe::{self, CheckoutSession, NewCheckout, SessionMode, SessionStat
 
 /// A session made longer ago than this, in seconds, is a repetition.
 const NEW: i64 = 10;
+
+/// The version of what is sent beside the parts of an intent's name. Under one name Stripe refuses other parameters for
+/// a day, so whoever changes them counts this up.
+const PARAMETERS: &str = "parameters-1";
 
 /// What Stripe gave for an order.
 enum Opened {
@@ -36,10 +41,7 @@ impl Endpoints {
             let opened = match self.begin(order, &customer).await {
                 Ok(session) => self.judge(order, &customer, session, seen).await?,
                 Err(Failure::Stripe(error)) => {
-                    if !self.is_gone(&customer, &error).await? {
-                        return Err(error.into());
-                    }
-                    self.parts.store.customer_deleted(&customer).await?;
+                    self.forget_deleted(&customer, error).await?;
                     customer = self.paying_customer(order.user).await?;
                     continue;
                 }
@@ -75,6 +77,7 @@ impl Endpoints {
         };
         let next = self.tries.next(&[
             "checkout",
+            PARAMETERS,
             order.user,
             &checkout.plan,
             &checkout.price,
@@ -85,8 +88,9 @@ impl Endpoints {
             &intent,
         ]);
         let client = &self.parts.stripe;
-        let call = client.create_checkout_session(&checkout, &next.key);
-        let made = in_time(DEADLINE, "create_checkout_session", call).await;
+        let call = || client.create_checkout_session(&checkout, &next.key);
+        // The name holds all that is sent: other parameters cannot be meant.
+        let made = in_time(DEADLINE, "create_checkout_session", once_free(call)).await;
         self.tries.ended(&next, &made);
         Ok(made?)
     }

@@ -21,6 +21,11 @@ pub(super) const TOO_LARGE: Fixed = Fixed(
     "payload_too_large",
     "The request's body is too large",
 );
+pub(super) const CROWDED: Fixed = Fixed(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "busy",
+    "Too many requests are being read at the moment, try again soon",
+);
 pub(super) const BODY_TIMEOUT: Fixed = Fixed(
     StatusCode::REQUEST_TIMEOUT,
     "request_timeout",
@@ -75,6 +80,16 @@ pub(super) const NO_CUSTOMER: Fixed = Fixed(
     StatusCode::NOT_FOUND,
     "customer_not_found",
     "Customer not found. Please create a subscription first.",
+);
+pub(super) const STRANGE_CUSTOMER: Fixed = Fixed(
+    StatusCode::BAD_GATEWAY,
+    "customer_unknown",
+    "The payment service does not know your customer at the moment, nothing was changed; please tell the operator",
+);
+pub(super) const UNFIT_USER: Fixed = Fixed(
+    StatusCode::FORBIDDEN,
+    "unsupported_user",
+    "Your user id cannot be kept with a payment: it is longer than 255 characters, or not visible ASCII",
 );
 pub(super) const RETURN_URL: Fixed = Fixed(
     StatusCode::BAD_REQUEST,

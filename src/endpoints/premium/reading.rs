@@ -194,8 +194,17 @@ impl<'a> Reading<'a> {
         let all = roles
             .iter()
             .flat_map(|role| self.catalog.permissions_of(role));
-        let sorted: BTreeSet<&String> = all.collect();
-        sorted.into_iter().cloned().collect()
+        let mut sorted: BTreeSet<&str> = all.map(String::as_str).collect();
+        let is_described = |role: &String| {
+            let mut described = self.catalog.roles().iter();
+            described.any(|known| known.name == *role)
+        };
+        if !roles.iter().all(is_described) {
+            // What such a role may do only the token tells. What plans bring is told above.
+            let held = self.permissions.iter();
+            sorted.extend(held.filter(|name| !self.catalog.manages(name)));
+        }
+        sorted.into_iter().map(str::to_owned).collect()
     }
 
     fn is_admin(&self, role: &str) -> bool {
@@ -339,6 +348,27 @@ mod tests {
             // From before Tollgate: nobody knows how it came.
             assert_eq!(status["subscription_source"], Value::Null, "{roles:?}");
         }
+    }
+
+    #[test]
+    fn what_a_role_may_do_that_the_config_does_not_describe_the_token_tells() {
+        let catalog = catalog();
+        let permissions = Permissions::new(["read:premium-content", "write:reports"]);
+        let shown = |role: &str| {
+            let roles = ["free-user".to_owned(), role.to_owned()];
+            let reading = Reading {
+                row: None,
+                roles: Some(&roles),
+                permissions: &permissions,
+                catalog: &catalog,
+                now: NOW,
+                decisive: DECISIVE,
+            };
+            reading.status().permissions
+        };
+        assert_eq!(shown("reporter"), ["read:basic-content", "write:reports"]);
+        let described = ["access:admin-panel", "read:basic-content"];
+        assert_eq!(shown("admin"), described);
     }
 
     #[test]

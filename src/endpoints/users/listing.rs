@@ -145,11 +145,13 @@ impl Endpoints {
         };
         // Pages may overlap when members change in between.
         let mut seen = HashSet::new();
+        // Only where the client says to begin can the client be wrong.
+        let mut is_clients = at.from.is_some();
         loop {
             let page = auth0
                 .members(&role, at.from.as_deref(), page::SIZE)
                 .await
-                .map_err(|error| refused(error, &at))?;
+                .map_err(|error| refused(error, is_clients))?;
             for (index, user) in page.users.into_iter().enumerate().skip(at.skip) {
                 if entries.len() == limit {
                     at.skip = index;
@@ -159,18 +161,31 @@ impl Endpoints {
                     entries.push(Entry::new(user, name));
                 }
             }
+            is_clients = false;
             match page.next {
-                Some(next) if at.from.as_deref() != Some(&next) => at = at.moved_to(next),
-                Some(_) | None => return Ok(None),
+                None => return Ok(None),
+                // A list that leads back to itself, taken for the whole, would miss somebody.
+                Some(next) if at.from.as_ref() == Some(&next) => {
+                    return Err(Unread::Auth0(endless()));
+                }
+                Some(next) => at = at.moved_to(next),
             }
         }
     }
 }
 
-/// A place that Auth0 does not know was not given by it: the cursor is made up, or too old.
-fn refused(error: auth0::Error, at: &Cursor) -> Unread {
+fn endless() -> auth0::Error {
+    auth0::Error {
+        kind: auth0::Kind::Unreadable,
+        call: "GET /roles/{id}/users",
+        retry_after: None,
+    }
+}
+
+/// A place of the client's that Auth0 does not know was not given by it: the cursor is made up, or too old.
+fn refused(error: auth0::Error, is_clients: bool) -> Unread {
     match error.kind {
-        auth0::Kind::Invalid(400) if at.from.is_some() => Unread::Cursor,
+        auth0::Kind::Invalid(400) if is_clients => Unread::Cursor,
         auth0::Kind::Unreachable
         | auth0::Kind::Api(_)
         | auth0::Kind::RateLimited

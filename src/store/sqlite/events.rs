@@ -4,6 +4,7 @@ use bytes::Bytes;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{QueryBuilder, Row, Sqlite as Dialect};
 
+use super::super::aim::first_user;
 use super::super::words::known;
 use super::super::{Cause, Event, EventFilter, EventState, JobKey, StoreError, UnixMillis};
 use super::matching::{self, Pending};
@@ -83,9 +84,7 @@ async fn queue(tx: &mut SqliteConnection, number: i64, keys: &[JobKey]) -> Resul
     let sql =
         "UPDATE events SET state = 'queued', processed_at = NULL, user_id = COALESCE(user_id, ?2)
                WHERE number = ?1";
-    let queued = sqlx::query(sql)
-        .bind(number)
-        .bind(matching::first_user(keys));
+    let queued = sqlx::query(sql).bind(number).bind(first_user(keys));
     queued.execute(tx).await?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{QueryBuilder, Row, Sqlite as Dialect};
 
+use super::super::batch::Request;
 use super::super::words::known;
 use super::super::{
     Cause, Job, JobKey, JobState, JobStatus, Priority, StoreError, Totals, UnixMillis,
@@ -30,14 +31,6 @@ const ASKED_AGAIN: &str = " ON CONFLICT (key) DO UPDATE SET
           WHEN 'running' THEN COALESCE(jobs.asked_at, excluded.since)
           ELSE NULL
       END";
-
-/// A wish for a job.
-pub(super) struct Request {
-    pub(super) key: JobKey,
-    pub(super) cause: Cause,
-    pub(super) priority: Priority,
-    pub(super) now: UnixMillis,
-}
 
 /// Asks for a job; gives the number of this request.
 pub(super) async fn ask(

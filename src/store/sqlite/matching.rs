@@ -6,6 +6,7 @@
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use super::super::aim::{aims, first_user};
 use super::super::{Cause, Job, JobKey, Match, Priority, StoreError, UnixMillis};
 use super::{customers, jobs};
 
@@ -15,8 +16,7 @@ pub(super) struct Pending {
     pub(super) cause: Cause,
 }
 
-/// The jobs for what concerns `user`, `customer`, `object`: of every user that is known; without one, the search for
-/// whose the customer is; without one, the search for whose the object is.
+/// The jobs for what concerns `user`, `customer`, `object`.
 pub(super) async fn targets(
     tx: &mut SqliteConnection,
     user: Option<&str>,
@@ -28,25 +28,6 @@ pub(super) async fn targets(
         None => Vec::new(),
     };
     Ok(aims(user, &linked, customer, object))
-}
-
-/// As [`targets`], where it is known who is `linked` with the customer.
-pub(super) fn aims(
-    user: Option<&str>,
-    linked: &[String],
-    customer: Option<&str>,
-    object: Option<&(String, String)>,
-) -> Vec<JobKey> {
-    let others = linked.iter().map(String::as_str);
-    let others = others.filter(|linked| Some(*linked) != user);
-    let users = user.into_iter().chain(others);
-    let users: Vec<JobKey> = users.map(|user| JobKey::User(user.to_owned())).collect();
-    if !users.is_empty() {
-        return users;
-    }
-    let search = customer.map(|customer| JobKey::Customer(customer.to_owned()));
-    let by_object = || object.map(|(kind, id)| JobKey::Object(kind.clone(), id.clone()));
-    search.or_else(by_object).into_iter().collect()
 }
 
 /// Asks for these jobs for an event, which waits for them from now on.
@@ -238,13 +219,5 @@ pub(super) fn pending(row: &SqliteRow) -> Result<Pending, StoreError> {
             why: row.try_get("event_type")?,
             event: Some(row.try_get("id")?),
         },
-    })
-}
-
-/// The user whose an event is called: the one it names, or the one that was known first.
-pub(super) fn first_user(keys: &[JobKey]) -> Option<&str> {
-    keys.iter().find_map(|key| match key {
-        JobKey::User(user) => Some(user.as_str()),
-        JobKey::Customer(_) | JobKey::Object(..) => None,
     })
 }

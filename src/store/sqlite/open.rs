@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -17,6 +18,8 @@ use super::super::StoreError;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a caller waits for a connection: one that waits out a lock, and then some.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often it is looked whether a lock that `SQLite` does not wait for is gone.
+const LOCK_LOOK: Duration = Duration::from_millis(10);
 /// Connections that only read. Readers never wait for the writer.
 const READERS: u32 = 4;
 
@@ -75,7 +78,7 @@ impl Place {
                 Ok(!connection.is_in_transaction())
             })
         });
-        Ok(pool.connect_with(options).await?)
+        connect(&pool, &options).await
     }
 
     /// Keeps other servers off this ledger for as long as the file given back lives: they would take each other's jobs.
@@ -133,6 +136,30 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
+/// Connects, and waits for another process that holds a lock. `SQLite` itself does not: the switch to WAL reads before it
+/// writes, and whoever has read is refused the lock at once.
+async fn connect(
+    pool: &SqlitePoolOptions,
+    options: &SqliteConnectOptions,
+) -> Result<SqlitePool, StoreError> {
+    let over = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(error) if is_locked(&error) && Instant::now() < over => {
+                tokio::time::sleep(LOCK_LOOK).await;
+            }
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// BUSY or LOCKED, which the low byte of the code tells.
+fn is_locked(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    let code = code.and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
 /// Makes the file when it is missing, for the owner alone: it holds who has paid for what.
 fn make(path: &Path) -> Result<(), StoreError> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
@@ -167,6 +194,45 @@ fn options() -> OpenOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A new file that another process is just writing to, which has not switched it to WAL.
+    async fn new_and_locked(path: &Path) -> sqlx::SqliteConnection {
+        let other = SqliteConnectOptions::new().create_if_missing(true);
+        let other = other.filename(path).connect().await;
+        let mut other = other.expect("a connection");
+        let lock = sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await;
+        lock.expect("the lock");
+        other
+    }
+
+    #[tokio::test]
+    async fn opening_waits_for_a_lock_that_another_process_holds() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.db");
+        let mut other = new_and_locked(&path).await;
+        let place = Place::File(path);
+        let mut opening = std::pin::pin!(place.writer());
+        let early = tokio::time::timeout(LOCK_LOOK * 5, &mut opening).await;
+        assert!(early.is_err(), "it waits: {early:?}");
+        let unlock = sqlx::query("ROLLBACK").execute(&mut other).await;
+        unlock.expect("unlocked");
+        opening.await.expect("a connection that writes");
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_is_not_let_go_is_an_outage_after_the_busy_timeout() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.db");
+        let other = new_and_locked(&path).await;
+        let began = Instant::now();
+        let refused = Place::File(path).writer().await;
+        assert!(
+            matches!(refused, Err(StoreError::Unavailable(_))),
+            "{refused:?}"
+        );
+        assert!((BUSY_TIMEOUT..BUSY_TIMEOUT * 2).contains(&began.elapsed()));
+        drop(other);
+    }
 
     #[test]
     fn a_url_names_a_file_beside_the_process_an_absolute_one_or_memory() {

@@ -6,108 +6,29 @@ use std::collections::{HashMap, HashSet};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Row, Sqlite as Dialect};
 
-use super::super::{
-    Cause, Concern, EventState, Intent, JobKey, NewEvent, Priority, Purchase, PurchaseState, Received,
-    StoreError,
-};
+use super::super::aim::first_user;
+use super::super::batch::{self, Fresh, Wait};
+use super::super::{NewEvent, Received, StoreError};
 use super::customers::{self, Known};
-use super::jobs::{self, Request};
-use super::{matching, purchases};
+use super::{jobs, purchases};
 
 /// Rows of one statement, so that none has more parameters than it may.
 const ROWS: usize = 500;
-
-/// An event that is new, and what is known of it.
-struct Fresh<'a> {
-    event: &'a NewEvent,
-    state: EventState,
-    reason: Option<&'a str>,
-    concern: Option<&'a Concern>,
-    keys: Vec<JobKey>,
-}
 
 /// Keeps the events and asks for their jobs. One outcome for each, in order.
 pub(super) async fn receive(
     tx: &mut SqliteConnection,
     events: &[NewEvent],
 ) -> Result<Vec<Received>, StoreError> {
-    let mut seen = there(tx, events).await?;
-    let mut outcomes = Vec::with_capacity(events.len());
-    let mut fresh = Vec::new();
-    for event in events {
-        // Also an id that stands twice in this batch.
-        let outcome = if !seen.insert(event.id.clone()) {
-            Received::Duplicate
-        } else if matches!(event.intent, Intent::Ignore(_)) {
-            Received::Ignored
-        } else {
-            Received::Queued
-        };
-        outcomes.push(outcome);
-        if outcome != Received::Duplicate {
-            fresh.push(Fresh::new(event));
-        }
-    }
+    let (outcomes, mut fresh) = batch::sort(events, there(tx, events).await?);
     let known = identify(tx, &fresh).await?;
     for one in &mut fresh {
-        one.aim(&known);
+        let linked = one.customer().map(|customer| known.users(customer));
+        one.aim(linked.unwrap_or_default());
     }
     let numbers = insert(tx, &fresh).await?;
     ask(tx, &fresh, &numbers).await?;
     Ok(outcomes)
-}
-
-impl<'a> Fresh<'a> {
-    fn new(event: &'a NewEvent) -> Self {
-        let (state, reason, concern) = match &event.intent {
-            Intent::Ignore(reason) => (EventState::Ignored, Some(reason.as_str()), None),
-            Intent::Sync(concern) => (EventState::Unmatched, None, Some(concern)),
-        };
-        Self {
-            event,
-            state,
-            reason,
-            concern,
-            keys: Vec::new(),
-        }
-    }
-
-    fn customer(&self) -> Option<&'a str> {
-        self.concern.and_then(|concern| concern.customer.as_deref())
-    }
-
-    fn user(&self) -> Option<&'a str> {
-        let user = self.concern.and_then(|concern| concern.user.as_ref());
-        user.map(|(user, _)| user.as_str())
-    }
-
-    fn object(&self) -> Option<&'a (String, String)> {
-        self.concern.and_then(|concern| concern.object.as_ref())
-    }
-
-    /// The checkout that is to be remembered. What it buys is found out when it is read.
-    fn purchase(&self) -> Option<Purchase> {
-        let session = self.concern.and_then(|concern| concern.session.clone())?;
-        Some(Purchase {
-            session,
-            user: self.user()?.to_owned(),
-            customer: None,
-            plan: "unknown".to_owned(),
-            state: PurchaseState::Open,
-            created_at: self.event.created_at,
-        })
-    }
-
-    /// Finds its jobs.
-    fn aim(&mut self, known: &Known) {
-        let customer = self.customer();
-        let linked = customer.map(|customer| known.users(customer));
-        let linked = linked.unwrap_or_default();
-        self.keys = matching::aims(self.user(), linked, customer, self.object());
-        if !self.keys.is_empty() {
-            self.state = EventState::Queued;
-        }
-    }
 }
 
 /// The ids that are in the ledger already.
@@ -178,7 +99,7 @@ async fn insert(
                 .push_bind(one.state.word())
                 .push_bind(one.reason)
                 .push_bind(one.customer())
-                .push_bind(one.user().or(matching::first_user(&one.keys)))
+                .push_bind(one.user().or(first_user(&one.keys)))
                 .push_bind(one.object().map(|(kind, _)| kind))
                 .push_bind(one.object().map(|(_, id)| id))
                 .push_bind(&*one.event.body);
@@ -191,60 +112,34 @@ async fn insert(
     Ok(numbers)
 }
 
-/// Asks for each job once, for the last event that needs it, and lets the events wait for theirs.
+/// Asks for the jobs, and lets the events wait for theirs.
 async fn ask(
     tx: &mut SqliteConnection,
     fresh: &[Fresh<'_>],
     numbers: &HashMap<String, i64>,
 ) -> Result<(), StoreError> {
-    let mut requests: Vec<Request> = Vec::new();
-    let mut places: HashMap<&JobKey, usize> = HashMap::new();
-    let mut waits = Vec::new();
-    for one in fresh {
-        let cause = Cause {
-            why: one.event.event_type.clone(),
-            event: Some(one.event.id.clone()),
-        };
-        for key in &one.keys {
-            let place = *places.entry(key).or_insert_with(|| {
-                requests.push(Request {
-                    key: key.clone(),
-                    cause: Cause::default(),
-                    priority: Priority::Background,
-                    now: one.event.received_at,
-                });
-                requests.len() - 1
-            });
-            if let Some(request) = requests.get_mut(place) {
-                request.cause.clone_from(&cause);
-            }
-            waits.extend(
-                numbers
-                    .get(&one.event.id)
-                    .map(|number| (place, key, *number)),
-            );
-        }
-    }
+    let (requests, waits) = batch::requests(fresh);
     let mut generations = Vec::with_capacity(requests.len());
     for chunk in requests.chunks(ROWS) {
         generations.extend(jobs::ask_all(tx, chunk).await?);
     }
-    wait(tx, &waits, &generations).await
+    wait(tx, &waits, &generations, numbers).await
 }
 
-/// Lets events wait for jobs, each given by its place in `generations`.
+/// Lets events wait for jobs.
 async fn wait(
     tx: &mut SqliteConnection,
-    waits: &[(usize, &JobKey, i64)],
+    waits: &[Wait<'_>],
     generations: &[i64],
+    numbers: &HashMap<String, i64>,
 ) -> Result<(), StoreError> {
     for chunk in waits.chunks(ROWS) {
         let mut query =
             QueryBuilder::<Dialect>::new("INSERT INTO event_jobs (job, event, generation) ");
-        query.push_values(chunk, |mut row, (place, key, number)| {
-            row.push_bind(key.to_string())
-                .push_bind(number)
-                .push_bind(generations.get(*place));
+        query.push_values(chunk, |mut row, wait| {
+            row.push_bind(wait.key.to_string())
+                .push_bind(numbers.get(wait.event))
+                .push_bind(generations.get(wait.place));
         });
         query.build().execute(&mut *tx).await?;
     }

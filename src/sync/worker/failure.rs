@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use super::{DEADLINE, Stepped, Sync};
-use crate::store::{Job, StoreError, UnixMillis};
+use crate::store::{Cause, Job, JobKey, Priority, StoreError, UnixMillis};
 use crate::sync::Config;
 use crate::types::format_duration;
 use crate::{auth0, stripe};
 
 /// However long somebody asks us to wait, we look again after this.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// What the error of a job begins with that was given up for its age alone, and that may go well by now.
+pub(in crate::sync) const OUT_OF_TIME: &str = "out of time: ";
 
 /// Why a job is not done.
 #[derive(Debug, thiserror::Error)]
@@ -32,10 +35,14 @@ pub(super) enum Failure {
     /// Everything together took too long.
     #[error("it was not done within {} s", DEADLINE.as_secs())]
     Late,
+    /// A bug of ours.
+    #[error("it broke in the middle")]
+    Broken,
 }
 
 impl Failure {
-    fn is_retryable(&self) -> bool {
+    /// Whether the same job may go well later without a change here.
+    pub(super) fn is_retryable(&self) -> bool {
         match self {
             Self::Stripe(error) => error.is_retryable(),
             Self::Auth0(error) => error.is_retryable(),
@@ -51,7 +58,7 @@ impl Failure {
                 | StoreError::File { .. } => false,
             },
             Self::UnknownCustomer(_) | Self::UnknownCheckout(_) => false,
-            Self::Late => true,
+            Self::Late | Self::Broken => true,
         }
     }
 
@@ -60,9 +67,11 @@ impl Failure {
         match self {
             Self::Stripe(error) => error.retry_after,
             Self::Auth0(error) => error.retry_after,
-            Self::Store(_) | Self::UnknownCustomer(_) | Self::UnknownCheckout(_) | Self::Late => {
-                None
-            }
+            Self::Store(_)
+            | Self::UnknownCustomer(_)
+            | Self::UnknownCheckout(_)
+            | Self::Late
+            | Self::Broken => None,
         }
     }
 
@@ -96,6 +105,7 @@ impl Failure {
                 that this ledger belongs to, then `tollgate events replay`"
                 .to_owned(),
             Self::Late => "see that Stripe and Auth0 answer, then `tollgate events replay`".to_owned(),
+            Self::Broken => "this is a bug: please report it with what the process wrote about a panic".to_owned(),
         }
     }
 }
@@ -104,7 +114,7 @@ impl Sync {
     /// Writes down that `job` failed.
     pub(super) async fn failed(&self, job: &Job, failure: &Failure) -> Result<Stepped, StoreError> {
         if let Failure::Store(StoreError::LeaseLost) = failure {
-            return Ok(lost(job));
+            return self.lost(job).await;
         }
         let now = self.now();
         let waited = u64::try_from(now.saturating_sub(job.since)).unwrap_or(0);
@@ -115,9 +125,26 @@ impl Sync {
             self.give_up(job, failure, now).await
         };
         match written {
-            Err(StoreError::LeaseLost) => Ok(lost(job)),
+            Err(StoreError::LeaseLost) => self.lost(job).await,
             other => other,
         }
+    }
+
+    /// Somebody else has the job. Roles may have been changed here meanwhile, and what two did at once may be neither's
+    /// wish: the user is looked at once more.
+    async fn lost(&self, job: &Job) -> Result<Stepped, StoreError> {
+        tracing::debug!(job = %job.key, "the lease has run out; another worker has the job");
+        if let JobKey::User(_) = &job.key {
+            let cause = Cause {
+                why: "lease lost".to_owned(),
+                event: job.cause.event.clone(),
+            };
+            let (store, now) = (&self.parts.store, self.now());
+            store
+                .enqueue(&job.key, &cause, Priority::Background, now)
+                .await?;
+        }
+        Ok(Stepped::Lost)
     }
 
     async fn try_again(
@@ -154,10 +181,11 @@ impl Sync {
         now: UnixMillis,
     ) -> Result<Stepped, StoreError> {
         let mend = failure.mend();
-        let why = if failure.is_retryable() {
-            format!("tried for {}", format_duration(self.config.max_age))
+        let (why, begin) = if failure.is_retryable() {
+            let tried = format!("tried for {}", format_duration(self.config.max_age));
+            (tried + ", and again once a day", OUT_OF_TIME)
         } else {
-            "trying again would not help".to_owned()
+            ("trying again would not help".to_owned(), "")
         };
         tracing::error!(
             job = %job.key,
@@ -165,15 +193,10 @@ impl Sync {
             error = %failure,
             "sync given up ({why}): {mend}"
         );
-        let text = format!("{failure}: {mend}");
+        let text = format!("{begin}{failure}: {mend}");
         self.parts.store.park(job, &text, now).await?;
         Ok(Stepped::Dead)
     }
-}
-
-fn lost(job: &Job) -> Stepped {
-    tracing::debug!(job = %job.key, "the lease has run out; another worker has the job");
-    Stepped::Lost
 }
 
 /// How long to wait before the next try: full jitter below a limit that doubles, and no less than was asked for.

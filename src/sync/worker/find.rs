@@ -5,7 +5,7 @@ use super::owner::named;
 use super::read::purchase;
 use super::{Job, Sync};
 use crate::store::{LinkKind, Match};
-use crate::stripe::Owner;
+use crate::stripe::{Envelope, Owner};
 
 /// What a one-time purchase without a customer is known by.
 const CHECKOUT_SESSION: &str = "checkout.session";
@@ -32,10 +32,53 @@ impl Sync {
         let found = if object == CHECKOUT_SESSION {
             self.owner_of_session(id).await?
         } else {
-            let whose = self.parts.stripe.whose(object, id).await?;
-            whose.map_or(Match::Nobody, |whose| belongs(&whose.owner, whose.customer))
+            match self.owner_of_object(object, id).await {
+                // Not every object can be asked for by itself where this runs.
+                Err(Failure::Stripe(error)) if !error.is_retryable() => {
+                    let found = self.owner_by_snapshot(job).await?;
+                    found.ok_or(error)?
+                }
+                found => found?,
+            }
         };
         Ok(self.parts.store.matched(job, &found, self.now()).await?)
+    }
+
+    async fn owner_of_object(&self, object: &str, id: &str) -> Result<Match, Failure> {
+        let whose = self.parts.stripe.whose(object, id).await?;
+        Ok(whose.map_or(Match::Nobody, |whose| belongs(&whose.owner, whose.customer)))
+    }
+
+    /// Whose the object of a thin event is by the snapshot that the event names; `None` where that does not lead on.
+    async fn owner_by_snapshot(&self, job: &Job) -> Result<Option<Match>, Failure> {
+        let Some(event) = &job.cause.event else {
+            return Ok(None);
+        };
+        let body = self
+            .parts
+            .store
+            .event(event)
+            .await?
+            .and_then(|event| event.body);
+        let thin = body.and_then(|body| Envelope::parse(&body).ok());
+        let Some(id) = thin.and_then(|thin| thin.snapshot_event) else {
+            return Ok(None);
+        };
+        let snapshot = match self.parts.stripe.event(&id).await {
+            Ok(Some(snapshot)) => snapshot,
+            Err(error) if error.is_retryable() => return Err(error.into()),
+            Ok(None) | Err(_) => return Ok(None),
+        };
+        let found = belongs(&snapshot.owner, snapshot.customer);
+        let charge = snapshot.charge.map(|id| ("charge", id));
+        let payment = snapshot.payment_intent.map(|id| ("payment_intent", id));
+        match (found, charge.or(payment)) {
+            (Match::Nobody, Some((object, id))) => {
+                self.owner_of_object(object, &id).await.map(Some)
+            }
+            (Match::Nobody, None) => Ok(None),
+            (found, _) => Ok(Some(found)),
+        }
     }
 
     /// The user whom the customer names, else one whom something under it names.

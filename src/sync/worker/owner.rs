@@ -1,7 +1,8 @@
 //! Whose is what was bought. Pure.
 //!
 //! What names a user is that user's; what names nobody is its customer's heir's: the user whom the customer itself
-//! names, else the one it was made for, else the first who had to do with it. An e-mail address is never asked.
+//! names, else the one it was made for, else the first whom something under it names in its metadata, else the first who
+//! had to do with it. An e-mail address is never asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,13 +79,41 @@ impl Account {
             .collect()
     }
 
-    /// Whose is what names nobody.
-    fn heir(&self) -> Option<&str> {
+    /// Whether the merchant says that the subscription or Checkout Session is `user`'s: in its metadata, or because the
+    /// customer is the user's own. A reference alone is anybody's word.
+    pub(super) fn vouches(&self, id: &str, user: &str) -> bool {
+        let is_item = |named: Option<(&str, LinkKind)>| named == Some((user, LinkKind::Item));
+        let mut subscriptions = self.subscriptions.iter().filter(|item| item.id == id);
+        let mut sessions = self.sessions.iter().filter(|session| session.id == id);
+        subscriptions.any(|item| is_item(self.named_by_subscription(item)))
+            || sessions.any(|session| is_item(named(&session.owner)))
+            || (self.shows(id) && self.own() == Some(user))
+    }
+
+    /// Whose the customer itself is.
+    fn own(&self) -> Option<&str> {
         let made_for = self.links.iter().find(|link| link.kind == LinkKind::Owner);
-        let linked = made_for.or_else(|| self.links.first());
         self.named
             .as_deref()
-            .or_else(|| linked.map(|link| link.user.as_str()))
+            .or_else(|| made_for.map(|link| link.user.as_str()))
+    }
+
+    /// Whose is what names nobody. A bare reference inherits nothing while anything stronger exists.
+    fn heir(&self) -> Option<&str> {
+        let first = |kind| {
+            let mut links = self.links.iter().filter(move |link| link.kind == kind);
+            links.next().map(|link| link.user.as_str())
+        };
+        let unlinked = || {
+            let items = self.named_by_items();
+            let named = items.filter(|(_, kind)| *kind == LinkKind::Item);
+            // In the order in which they will be linked.
+            named.map(|(user, _)| user).min()
+        };
+        self.own()
+            .or_else(|| first(LinkKind::Item))
+            .or_else(unlinked)
+            .or_else(|| first(LinkKind::Reference))
     }
 
     fn named_by_items(&self) -> impl Iterator<Item = (&str, LinkKind)> {
@@ -205,11 +234,47 @@ mod tests {
             ),
             (None, &[("ann", Item), ("bob", Owner)], Some("bob")),
             (None, &[("ann", Owner), ("bob", Owner)], Some("ann")),
-            (None, &[("ann", Reference), ("bob", Item)], Some("ann")),
+            (None, &[("ann", Reference), ("bob", Item)], Some("bob")),
+            (None, &[("ann", Reference), ("bob", Reference)], Some("ann")),
+            (
+                None,
+                &[("eve", Reference), ("cy", Item), ("bob", Item)],
+                Some("cy"),
+            ),
             (None, &[], None),
         ] {
             let account = account(named, links);
             assert_eq!(account.owner_of_session(&unnamed), expected, "{links:?}");
+        }
+    }
+
+    #[test]
+    fn a_bare_reference_inherits_nothing_while_an_item_names_somebody() {
+        let mut account = account(None, &[("eve", LinkKind::Reference)]);
+        let unnamed = session("", "", None);
+        assert_eq!(account.owner_of_session(&unnamed), Some("eve"));
+        account.subscriptions = vec![subscription("sub_1", "bob")];
+        assert_eq!(account.owner_of_session(&unnamed), Some("bob"));
+    }
+
+    #[test]
+    fn the_merchant_vouches_by_metadata_or_by_the_customer_and_never_by_a_reference() {
+        use LinkKind::{Item, Owner, Reference};
+        for (named, links, metadata, reference, expected) in [
+            (None, &[][..], "ann", "", true),
+            (None, &[], "ann", "eve", true),
+            (None, &[], "", "ann", false),
+            (None, &[("ann", Reference)], "", "ann", false),
+            (None, &[("ann", Item)], "", "", false),
+            (None, &[("ann", Owner)], "", "", true),
+            (Some("ann"), &[], "", "", true),
+            (Some("eve"), &[("ann", Owner)], "", "ann", false),
+        ] {
+            let mut account = account(named, links);
+            account.sessions = vec![session(metadata, reference, None)];
+            let case = format!("{named:?} {links:?} {metadata} {reference}");
+            assert_eq!(account.vouches("cs_1", "ann"), expected, "{case}");
+            assert!(!account.vouches("cs_2", "ann"), "{case}");
         }
     }
 

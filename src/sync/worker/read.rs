@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::failure::Failure;
 use super::owner::{Account, named};
+use super::stray::expired;
 use super::{Job, Sync};
 use crate::entitlement::{
     Catalog, Mode, Purchase as Bought, State, Subscription as Subscribed, SubscriptionStatus,
@@ -17,6 +18,8 @@ pub(super) struct Reading {
     pub(super) accounts: Vec<Account>,
     /// Sessions that the ledger knows as the user's, and no customer lists: the customer is deleted, or there was none.
     strays: Vec<CheckoutSession>,
+    /// Sessions that are open as far as the ledger knows, and that Stripe does not know.
+    gone: Vec<Purchase>,
     /// What the ledger remembers of the user's sessions.
     known: Vec<Purchase>,
 }
@@ -41,6 +44,18 @@ impl Reading {
         accounts.any(|account| account.shows(id)) || self.strays.iter().any(|stray| stray.id == id)
     }
 
+    /// Whether the merchant says that the subscription or Checkout Session is `user`'s, and not only who bought it.
+    pub(super) fn vouches(&self, id: &str, user: &str) -> bool {
+        let is_users =
+            |stray: &CheckoutSession| named(&stray.owner) == Some((user, LinkKind::Item));
+        let mut accounts = self.accounts.iter();
+        accounts.any(|account| account.vouches(id, user))
+            || self
+                .strays
+                .iter()
+                .any(|stray| stray.id == id && is_users(stray))
+    }
+
     /// Whether the ledger knows the Checkout Session as completed.
     pub(super) fn remembers(&self, id: &str) -> bool {
         let mut known = self.known.iter();
@@ -53,6 +68,7 @@ impl Reading {
             accounts,
             strays,
             known,
+            gone: _,
         } = self;
         let sessions = accounts
             .iter_mut()
@@ -104,23 +120,20 @@ impl Reading {
                 news.push(purchase);
             }
         }
-        // Open as far as the ledger knows, and nowhere in Stripe: nobody will pay it.
-        let is_seen = |known: &Purchase| self.shows(&known.session);
-        let open = self
-            .known
-            .iter()
-            .filter(|known| known.state == PurchaseState::Open);
-        news.extend(open.filter(|known| !is_seen(known)).map(|known| Purchase {
-            state: PurchaseState::Expired,
-            ..known.clone()
-        }));
+        // Nobody will pay what does not exist.
+        news.extend(self.gone.iter().map(expired));
         news
     }
 }
 
 impl Owned<'_> {
-    /// Whether anything was ever bought, as far as Stripe can tell.
-    pub(super) fn has_bought(&self) -> bool {
+    /// Whether any plan was ever bought, as far as Stripe can tell. Other things may be sold beside the plans, and
+    /// nothing was bought while the money is on its way.
+    pub(super) fn has_bought(&self, catalog: &Catalog) -> bool {
+        let is_plans = |prices: &[String]| {
+            let mut prices = prices.iter();
+            prices.any(|price| catalog.plan_of_price(price).is_some())
+        };
         let began = |status: &SubscriptionStatus| match status {
             SubscriptionStatus::Incomplete | SubscriptionStatus::IncompleteExpired => false,
             SubscriptionStatus::Trialing
@@ -131,9 +144,13 @@ impl Owned<'_> {
             | SubscriptionStatus::Paused
             | SubscriptionStatus::Unknown(_) => true,
         };
+        let went_through = |session: &CheckoutSession| {
+            session.status == SessionStatus::Complete && session.payment_status != "unpaid"
+        };
+        let mut subscriptions = self.subscriptions.iter();
         let mut sessions = self.sessions.iter();
-        self.subscriptions.iter().any(|one| began(&one.status))
-            || sessions.any(|session| session.status == SessionStatus::Complete)
+        subscriptions.any(|one| began(&one.status) && is_plans(&one.prices))
+            || sessions.any(|session| went_through(session) && is_plans(&session.prices))
     }
 
     /// What counts of it for access.
@@ -170,26 +187,11 @@ impl Sync {
             accounts.push(self.account(link.customer, link.deleted).await?);
         }
         let known = self.parts.store.purchases_of(user).await?;
-        let listed: HashSet<&str> = accounts
-            .iter()
-            .flat_map(|account| &account.sessions)
-            .map(|session| session.id.as_str())
-            .collect();
-        let mut strays = Vec::new();
-        for purchase in &known {
-            let is_over = purchase.state == PurchaseState::Expired;
-            if !is_over && !listed.contains(purchase.session.as_str()) {
-                strays.extend(
-                    self.parts
-                        .stripe
-                        .checkout_session(&purchase.session)
-                        .await?,
-                );
-            }
-        }
+        let (strays, gone) = self.strays(&accounts, &known).await?;
         let mut reading = Reading {
             accounts,
             strays,
+            gone,
             known,
         };
         reading.price_by_ledger(catalog);
@@ -244,7 +246,7 @@ impl Sync {
         Ok(())
     }
 
-    /// Links one more user with a customer. A new owner inherits what named nobody: its heir by now must learn of it.
+    /// Links one more user with a customer, who may inherit what named nobody: its heir by now must learn of it.
     async fn tell(
         &self,
         job: &Job,
@@ -258,7 +260,7 @@ impl Sync {
         if !account.is_linked(other, LinkKind::Reference) {
             concerned.insert(other);
         }
-        if kind == LinkKind::Owner {
+        if kind > LinkKind::Reference {
             concerned.insert(other);
             concerned.extend(account.links.iter().map(|link| link.user.as_str()));
         }
@@ -401,12 +403,14 @@ mod tests {
                 session("cs_odd", None, SessionStatus::Unknown("x".into())),
                 session("cs_bobs", Some("bob"), SessionStatus::Complete),
             ],
+            gone: vec![known("cs_gone", Open)],
             known: vec![
                 known("cs_paid", Open),
                 known("cs_old", Complete),
                 known("cs_open", Open),
                 known("cs_odd", Open),
                 known("cs_gone", Open),
+                known("cs_not_asked_about", Open),
                 known("cs_long_gone", Complete),
             ],
         };
@@ -439,6 +443,36 @@ mod tests {
             ..session
         };
         assert_eq!(plan(&nameless, "price_y"), "unknown");
+    }
+
+    #[test]
+    fn only_what_a_plan_is_sold_at_and_what_is_not_unpaid_was_bought() {
+        use SessionStatus::{Complete, Expired, Open};
+        let catalog = catalog("price_x");
+        let session = |status, payment_status: &str, prices: &[&str]| CheckoutSession {
+            payment_status: payment_status.to_owned(),
+            prices: prices.iter().map(ToString::to_string).collect(),
+            ..session("cs_1", None, status)
+        };
+        let has_bought = |session: &CheckoutSession| {
+            let owned = Owned {
+                subscriptions: Vec::new(),
+                sessions: vec![session],
+            };
+            owned.has_bought(&catalog)
+        };
+        for (session, expected) in [
+            (session(Complete, "paid", &["price_x"]), true),
+            (session(Complete, "no_payment_required", &["price_x"]), true),
+            (session(Complete, "paid", &["price_shirt", "price_x"]), true),
+            (session(Complete, "paid", &["price_shirt"]), false),
+            (session(Complete, "no_payment_required", &[]), false),
+            (session(Complete, "unpaid", &["price_x"]), false),
+            (session(Open, "unpaid", &["price_x"]), false),
+            (session(Expired, "paid", &["price_x"]), false),
+        ] {
+            assert_eq!(has_bought(&session), expected, "{session:?}");
+        }
     }
 
     #[test]

@@ -2,22 +2,25 @@
 //! is not stopped a second time.
 
 use super::failure::Failure;
-use super::read::Owned;
+use super::read::{Owned, Reading};
 use super::{Job, Sync};
 use crate::entitlement::{Backing, Catalog, Entitlement, Plan, SubscriptionStatus};
 use crate::store::{Action, Cause, RoleChange};
 use crate::stripe::{self, IdempotencyKey, Subscription};
 
-/// Lines of a user's audit that are looked through; they are a few for each change of plan.
+/// Lines of a user's audit that are read at first; they are a few for each change of plan.
 const LINES: u32 = 1000;
+/// Lines that are read at most.
+const MAX_LINES: u32 = 256_000;
 
 impl Sync {
-    /// Sets the user's subscriptions to end that the plan in force replaces.
+    /// Sets the user's subscriptions to end that the plan in force replaces. Not for what anybody may have bought in the
+    /// user's name: it is a gift, and no reason to touch what the user pays for.
     pub(super) async fn end_what_is_replaced(
         &self,
         job: &Job,
         user: &str,
-        owned: &Owned<'_>,
+        (reading, owned): (&Reading, &Owned<'_>),
         entitlement: &Entitlement,
         catalog: &Catalog,
     ) -> Result<(), Failure> {
@@ -28,6 +31,9 @@ impl Sync {
         let (Some(plan), Some(backing)) = (plan, &entitlement.backing) else {
             return Ok(());
         };
+        if !reading.vouches(backing.id(), user) {
+            return Ok(());
+        }
         for subscription in replaced(plan, backing, &owned.subscriptions, catalog) {
             let mut line = RoleChange {
                 user: user.to_owned(),
@@ -76,24 +82,36 @@ impl Sync {
 
     /// What the audit says of the same thing.
     async fn past(&self, line: &RoleChange) -> Result<Past, Failure> {
-        let lines = self.parts.store.role_changes(&line.user, LINES).await?;
-        let is_same = |old: &&RoleChange| {
-            old.action == line.action
-                && old.subject == line.subject
-                && old.cause.why == line.cause.why
-        };
-        let mut tries = 0;
-        for old in lines.iter().filter(is_same) {
-            if old.error.is_none() {
-                return Ok(Past::Done);
+        let mut limit = LINES;
+        loop {
+            let lines = self.parts.store.role_changes(&line.user, limit).await?;
+            let past = past(&lines, line);
+            let is_all = u32::try_from(lines.len()).is_ok_and(|read| read < limit);
+            if matches!(past, Past::Done) || is_all || limit >= MAX_LINES {
+                return Ok(past);
             }
-            tries += 1;
+            // It can only be asked for from the newest on.
+            limit = limit.saturating_mul(4);
         }
-        Ok(if tries == 0 {
-            Past::Nothing
-        } else {
-            Past::Tried(tries)
-        })
+    }
+}
+
+/// What `lines` say of the same thing as `line`.
+fn past(lines: &[RoleChange], line: &RoleChange) -> Past {
+    let is_same = |old: &&RoleChange| {
+        old.action == line.action && old.subject == line.subject && old.cause.why == line.cause.why
+    };
+    let mut tries = 0;
+    for old in lines.iter().filter(is_same) {
+        if old.error.is_none() {
+            return Past::Done;
+        }
+        tries += 1;
+    }
+    if tries == 0 {
+        Past::Nothing
+    } else {
+        Past::Tried(tries)
     }
 }
 
@@ -105,7 +123,7 @@ enum Past {
     Done,
 }
 
-/// The subscriptions that run on, and that `plan` replaces.
+/// The subscriptions that run on, and that `plan` replaces. One that sells anything else too is left alone.
 fn replaced<'a>(
     plan: &Plan,
     backing: &Backing,
@@ -131,7 +149,8 @@ fn replaced<'a>(
     let chosen = subscriptions.iter().filter(|subscription| {
         subscription.id != backing.id()
             && runs_on(subscription)
-            && subscription.prices.iter().any(is_replaced)
+            && !subscription.prices.is_empty()
+            && subscription.prices.iter().all(is_replaced)
     });
     chosen.copied().collect()
 }
@@ -181,7 +200,10 @@ mod tests {
         let catalog = Catalog::new(plans, Vec::new());
         let subscriptions = [
             subscription("active", "active", &["price_monthly"]),
-            subscription("late", "past_due", &["price_x", "price_monthly"]),
+            subscription("late", "past_due", &["price_monthly", "price_monthly"]),
+            subscription("more", "active", &["price_x", "price_monthly"]),
+            subscription("both", "active", &["price_monthly", "price_yearly"]),
+            subscription("none", "active", &[]),
             subscription("over", "canceled", &["price_monthly"]),
             subscription("begun", "incomplete", &["price_monthly"]),
             subscription("strange", "hibernating", &["price_monthly"]),

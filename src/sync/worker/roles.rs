@@ -1,6 +1,8 @@
 //! Bringing the roles in Auth0 in line with the plan. Only roles that some plan names are ever added or taken away;
 //! added first, so that no failure in the middle takes away what was paid for.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::failure::Failure;
@@ -8,7 +10,7 @@ use super::{Job, Sync};
 use crate::auth0::{self, Role};
 use crate::entitlement::{Catalog, Plan};
 use crate::reply::timestamp;
-use crate::store::{Action, Entitlement, RoleChange};
+use crate::store::{Action, Entitlement, RoleChange, UnixMillis};
 
 /// A reading of a user's roles may be so late that it does not show our own last change. Generous: what it costs is a
 /// call that changes nothing.
@@ -226,12 +228,10 @@ impl Sync {
         auth0.remove_role(user, &role).await
     }
 
-    /// What was done to the user so lately that a reading may not show it.
+    /// What was done to the user so lately that a reading may not show it, and what failed last and may have been done.
     async fn lately(&self, user: &str) -> Result<Vec<RoleChange>, Failure> {
-        let mut lines = self.parts.store.role_changes(user, YOUNG).await?;
-        let since = self.now().saturating_sub(LATE_MS);
-        lines.retain(|line| line.at >= since);
-        Ok(lines)
+        let lines = self.parts.store.role_changes(user, YOUNG).await?;
+        Ok(in_doubt(lines, self.now().saturating_sub(LATE_MS)))
     }
 
     /// Counts a change and adds it to the audit, done or not.
@@ -259,7 +259,42 @@ impl Sync {
             at: self.now(),
             error: done.as_ref().err().map(ToString::to_string),
         };
+        if line.error.is_some() {
+            let before = self.parts.store.role_changes(change.user, YOUNG).await?;
+            if says_the_same(&before, &line) {
+                // However long it fails: the audit is not to grow with every try.
+                return Ok(());
+            }
+        }
         Ok(self.parts.store.audit(&line).await?)
+    }
+}
+
+/// Of `lines`, the newest first, those since `since`, and of each role the last one where it failed: another try that
+/// failed in the same way has no line of its own.
+fn in_doubt(mut lines: Vec<RoleChange>, since: UnixMillis) -> Vec<RoleChange> {
+    let mut seen = HashSet::new();
+    lines.retain(|line| {
+        let is_last = is_of_roles(line) && seen.insert(line.subject.clone());
+        line.at >= since || (is_last && line.error.is_some())
+    });
+    lines
+}
+
+/// Whether the last of `lines`, the newest first, that was done to the role failed in the same way as `line`.
+fn says_the_same(lines: &[RoleChange], line: &RoleChange) -> bool {
+    let mut of_role = lines
+        .iter()
+        .filter(|old| is_of_roles(old) && old.subject == line.subject);
+    of_role
+        .next()
+        .is_some_and(|old| old.action == line.action && old.error == line.error)
+}
+
+fn is_of_roles(line: &RoleChange) -> bool {
+    match line.action {
+        Action::Assign | Action::Remove => true,
+        Action::EndSubscription => false,
     }
 }
 
@@ -418,6 +453,64 @@ mod tests {
             };
             assert_eq!(difference, expected, "{lately:?}");
             assert_eq!(difference.applied(&roles(&[held])), [target]);
+        }
+    }
+
+    fn line(action: Action, subject: &str, at: UnixMillis, error: Option<&str>) -> RoleChange {
+        RoleChange {
+            user: "ann".to_owned(),
+            action,
+            subject: subject.to_owned(),
+            plan: None,
+            cause: crate::store::Cause::default(),
+            at,
+            error: error.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_try_that_failed_last_stays_in_doubt_however_old_it_is() {
+        use Action::{Assign, EndSubscription, Remove};
+        let young = line(Assign, "a", 100, None);
+        let failed = line(Assign, "b", 50, Some("x"));
+        let lines = vec![
+            young.clone(),
+            line(EndSubscription, "b", 60, None),
+            failed.clone(),
+            line(Remove, "b", 40, Some("x")),
+            line(Remove, "c", 30, None),
+            line(Assign, "c", 20, Some("x")),
+        ];
+        assert_eq!(in_doubt(lines, 100), [young, failed]);
+    }
+
+    #[test]
+    fn a_try_says_the_same_when_the_last_thing_done_to_the_role_failed_alike() {
+        use Action::{Assign, EndSubscription, Remove};
+        let this = line(Assign, "a", 9, Some("x"));
+        for (before, expected) in [
+            (vec![], false),
+            (vec![line(Assign, "a", 1, Some("x"))], true),
+            (vec![line(Assign, "a", 1, Some("y"))], false),
+            (vec![line(Assign, "a", 1, None)], false),
+            (vec![line(Remove, "a", 1, Some("x"))], false),
+            (
+                vec![
+                    line(Assign, "b", 3, None),
+                    line(EndSubscription, "a", 2, None),
+                    line(Assign, "a", 1, Some("x")),
+                ],
+                true,
+            ),
+            (
+                vec![
+                    line(Remove, "a", 2, Some("x")),
+                    line(Assign, "a", 1, Some("x")),
+                ],
+                false,
+            ),
+        ] {
+            assert_eq!(says_the_same(&before, &this), expected, "{before:?}");
         }
     }
 

@@ -27,11 +27,14 @@ impl Sync {
             .await?;
         // After it: a checkout that is closed is not looked at any more, so what it gave must stand by then.
         self.record(user, &reading, &owned, &terms.catalog).await?;
-        let is_customer = row.changed_at.is_some() || owned.has_bought();
-        self.align(job, user, (&row, is_customer), &terms.catalog)
-            .await?;
-        self.end_what_is_replaced(job, user, &owned, &entitlement, &terms.catalog)
-            .await?;
+        let is_customer = row.changed_at.is_some() || owned.has_bought(&terms.catalog);
+        // Side by side: trouble with Auth0 must not let somebody pay on for what they own, nor trouble with Stripe keep
+        // them from their role.
+        let (aligned, ended) = tokio::join!(
+            self.align(job, user, (&row, is_customer), &terms.catalog),
+            self.end_what_is_replaced(job, user, (&reading, &owned), &entitlement, &terms.catalog),
+        );
+        both(aligned, ended)?;
         Ok(self.parts.store.finish(job, self.now()).await?)
     }
 
@@ -86,6 +89,14 @@ impl Sync {
         }
         let changed = is_another(before.as_ref(), &derived, catalog);
         Ok(store.derived(job, &derived, changed, now).await?)
+    }
+}
+
+/// Both went well, or what is to be told of the failures. As long as one may pass, the job is not given up for the other.
+fn both(first: Result<(), Failure>, second: Result<(), Failure>) -> Result<(), Failure> {
+    match (first, second) {
+        (Err(first), Err(second)) if !first.is_retryable() && second.is_retryable() => Err(second),
+        (first, second) => first.and(second),
     }
 }
 
@@ -147,6 +158,23 @@ fn is_another(before: Option<&store::Entitlement>, now: &Derived, catalog: &Cata
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_failures_the_first_is_told_unless_the_second_alone_may_pass() {
+        let (last, passes) = (
+            || Failure::UnknownCustomer("cus_1".into()),
+            || Failure::Late,
+        );
+        let told = |first, second| both(first, second).map_err(|failure| failure.to_string());
+        let (final_text, late_text) = (last().to_string(), passes().to_string());
+        assert_eq!(told(Ok(()), Ok(())), Ok(()));
+        assert_eq!(told(Err(last()), Ok(())), Err(final_text.clone()));
+        assert_eq!(told(Ok(()), Err(last())), Err(final_text.clone()));
+        assert_eq!(told(Err(last()), Err(passes())), Err(late_text.clone()));
+        assert_eq!(told(Err(passes()), Err(last())), Err(late_text));
+        let other = Failure::UnknownCheckout("cs_1".into());
+        assert_eq!(told(Err(last()), Err(other)), Err(final_text));
+    }
 
     #[test]
     fn the_next_look_is_at_the_earliest_moment_to_come() {

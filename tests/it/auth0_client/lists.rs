@@ -136,3 +136,17 @@ async fn reads_just_after_a_change_may_be_late_and_then_are_not() {
     assert_eq!(tenant.held(ANN).await, [""; 0]);
     assert_eq!(tenant.held(ANN).await, ["premium"]);
 }
+
+#[tokio::test]
+async fn a_list_that_numbers_do_not_reach_the_end_of_is_an_error_and_no_place_that_is_none() {
+    let tenant = Tenant::start();
+    let premium = tenant.role("premium").await;
+    fill(&tenant, 1001);
+    let last = tenant
+        .client
+        .members(&premium, Some("page:9:100"), 100)
+        .await;
+    let next = last.expect("a page").next;
+    let beyond = tenant.client.members(&premium, next.as_deref(), 100).await;
+    assert_eq!(kind(beyond), Some(Kind::Unreadable));
+}

@@ -13,6 +13,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use super::{ANN, ROLES, Tenant, begin, kind};
 use crate::support::auth0::{Fault, TOKEN, Trouble};
+use crate::sync::log::hear_every_thread;
 
 /// A clock that a test holds on to.
 #[derive(Clone, Default)]
@@ -55,9 +56,64 @@ async fn who_goes_away_while_fetching_the_token_takes_nobody_along() {
     // Polled once, so that it waits for the first.
     begin(&mut second, std::future::ready(())).await;
     drop(first);
-    begin(&mut second, tenant.auth0.until_hits(TOKEN, 2)).await;
     door.open();
     assert!(second.await.expect("an answer").is_some());
+    assert_eq!(tenant.auth0.hits(TOKEN), 1);
+}
+
+#[tokio::test]
+async fn a_purchase_that_everybody_left_runs_to_its_end() {
+    let tenant = Tenant::start();
+    let (held, door) = Trouble::held();
+    tenant.auth0.trouble(Method::POST, TOKEN, held);
+    for _ in 0..3 {
+        let mut impatient = Box::pin(tenant.client.roles_of(ANN));
+        begin(&mut impatient, tenant.auth0.until_hits(TOKEN, 1)).await;
+    }
+    door.open();
+    tenant.held(ANN).await;
+    assert_eq!(tenant.auth0.hits(TOKEN), 1);
+}
+
+#[tokio::test]
+async fn while_the_old_token_is_good_nobody_waits_for_the_next() {
+    let (tenant, hand) = by_hand();
+    tenant.auth0.machine_token_life(3600, true);
+    tenant.held(ANN).await;
+    let (held, door) = Trouble::held();
+    tenant.auth0.trouble(Method::POST, TOKEN, held);
+    hand.0.set(1_003_300);
+    for _ in 0..3 {
+        tenant.held(ANN).await;
+    }
+    tenant.auth0.until_hits(TOKEN, 2).await;
+    door.open();
+    // The old one is over: this waits for the purchase that has begun.
+    hand.0.set(1_003_600);
+    tenant.held(ANN).await;
+    assert_eq!(tenant.auth0.hits(TOKEN), 2);
+}
+
+#[tokio::test]
+async fn a_purchase_in_the_background_that_failed_is_tried_again_after_a_pause() {
+    let (tenant, hand) = by_hand();
+    tenant.auth0.machine_token_life(3600, true);
+    tenant.held(ANN).await;
+    tenant.auth0.fault(TOKEN, Fault::Status(400));
+    let refused = async |count| {
+        while tenant.counted("/oauth/token", "400") != Some(count) {
+            tokio::task::yield_now().await;
+        }
+    };
+    for (later, tries) in [(3300, 1), (3329, 1), (3330, 2), (3359, 2), (3360, 3)] {
+        hand.0.set(1_000_000 + later);
+        for _ in 0..3 {
+            tenant.held(ANN).await;
+            refused(tries).await;
+        }
+        let counted = tenant.counted("/oauth/token", "400");
+        assert_eq!(counted, Some(tries), "{later} s later");
+    }
 }
 
 #[tokio::test]
@@ -67,6 +123,7 @@ async fn a_token_is_bought_anew_five_minutes_before_it_ends() {
     for (later, bought) in [(0, 1), (3299, 1), (3300, 2), (6599, 2), (6600, 3)] {
         hand.0.set(1_000_000 + later);
         tenant.held(ANN).await;
+        tenant.auth0.until_hits(TOKEN, bought).await;
         assert_eq!(tenant.auth0.hits(TOKEN), bought, "{later} s later");
     }
 }
@@ -78,6 +135,7 @@ async fn a_token_that_does_not_say_how_long_it_lives_lives_a_day() {
     for (later, bought) in [(0, 1), (86_099, 1), (86_100, 2)] {
         hand.0.set(1_000_000 + later);
         tenant.held(ANN).await;
+        tenant.auth0.until_hits(TOKEN, bought).await;
         assert_eq!(tenant.auth0.hits(TOKEN), bought, "{later} s later");
     }
 }
@@ -160,6 +218,7 @@ impl Visit for Messages {
 
 #[tokio::test]
 async fn each_fetch_of_the_token_is_logged_word_for_word() {
+    hear_every_thread();
     let messages = Messages::default();
     let subscriber = tracing_subscriber::registry().with(messages.clone());
     let _guard = tracing::subscriber::set_default(subscriber);
@@ -179,7 +238,8 @@ async fn a_scope_that_is_granted_later_counts_within_minutes() {
     tenant.auth0.grant(&["update:users"]);
     let lacking = |failed| matches!(kind(failed), Some(Kind::Scope(_)));
     assert!(lacking(tenant.client.roles_of(ANN).await));
-    tenant.auth0
+    tenant
+        .auth0
         .grant(&["read:users", "read:roles", "read:role_members"]);
     // Not at every call: each token is one of a quota.
     assert!(lacking(tenant.client.roles_of(ANN).await));

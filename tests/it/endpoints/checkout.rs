@@ -200,3 +200,34 @@ async fn many_checkouts_of_one_user_cannot_hammer_stripe() {
     assert!((20..=20 + turns).contains(&made), "{made} sessions");
     assert_eq!(begin(&shop, BOB, "monthly").await.status, 201);
 }
+
+#[tokio::test]
+async fn what_may_be_paid_already_is_not_sold_again_while_stripe_does_not_say() {
+    let shop = Shop::open().await;
+    shop.stripe.hold_events();
+    let session = shop.checkout(ANN, "monthly").await;
+    shop.stripe.pay(&session);
+    let path = format!("/v1/checkout/sessions/{session}");
+    shop.stripe.fault("GET", &path, Fault::status(503));
+    let bearer = format!("Bearer {}", shop.token(ANN));
+    let headers = [
+        ("Authorization", bearer.as_str()),
+        ("Idempotency-Key", "another"),
+    ];
+    let body = json!({ "plan_type": "monthly" }).to_string();
+    let reply = shop.gate.send("POST", CHECKOUT, &headers, &body).await;
+    let (status, code, _) = error(&reply);
+    assert_eq!((status, code.as_str()), (503, "payments_unavailable"));
+    assert!(reply.header("retry-after").is_some());
+    assert_eq!(shop.stripe.ids("checkout.session"), [session]);
+    assert_eq!(begin(&shop, ANN, "lifetime").await.status, 201);
+}
+
+#[tokio::test]
+async fn nothing_is_sold_to_a_user_whom_no_event_could_name() {
+    let shop = Shop::open().await;
+    let long = format!("auth0|{}", "a".repeat(250));
+    let (status, code, _) = error(&begin(&shop, &long, "monthly").await);
+    assert_eq!((status, code.as_str()), (403, "unsupported_user"));
+    assert!(shop.stripe.calls().is_empty());
+}

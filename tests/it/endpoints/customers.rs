@@ -127,3 +127,34 @@ async fn a_deleted_customer_is_followed_by_a_new_one_although_the_error_does_not
     let second = shop.checkout(ANN, "lifetime").await;
     assert_ne!(shop.stripe.object(&second)["customer"], json!(old));
 }
+
+#[tokio::test]
+async fn a_customer_that_stripe_does_not_know_at_all_is_the_keys_fault_and_nothing_is_marked() {
+    let shop = Shop::open().await;
+    shop.stripe.hold_events();
+    shop.checkout(ANN, "monthly").await;
+    let mut ledger = ledger(&shop).await;
+    // As it looks with the key of another account, or of the other mode.
+    ledger
+        .execute("UPDATE customers SET customer = 'cus_elsewhere'")
+        .await
+        .expect("moved");
+    let (token, body) = (shop.token(ANN), json!({ "plan_type": "lifetime" }));
+    for named in [true, false] {
+        if !named {
+            for path in ["/v1/billing_portal", "/v1/checkout/sessions"] {
+                shop.stripe.fault("POST", path, Fault::status(404));
+            }
+        }
+        for (path, body) in [(PORTAL, &json!({})), (CHECKOUT, &body)] {
+            let (status, code, _) = error(&shop.post(path, &token, body).await);
+            let expected = (502, "customer_unknown");
+            assert_eq!((status, code.as_str()), expected, "{path} {named}");
+        }
+    }
+    let marked: i64 = sqlx::query_scalar("SELECT count(*) FROM customers WHERE deleted = 1")
+        .fetch_one(&mut ledger)
+        .await
+        .expect("a count");
+    assert_eq!((marked, shop.stripe.ids("customer").len()), (0, 1));
+}

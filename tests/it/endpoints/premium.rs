@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
+use sqlx::Executor as _;
 
 use super::{CHECKOUT, STATUS, keys};
 use crate::gate::launch;
@@ -335,4 +336,51 @@ async fn the_eighth_newest_open_checkout_is_looked_at_too() {
     }
     shop.stripe.pay(&sessions[0]);
     assert_eq!(shop.premium_status(ANN).await["plan_type"], "monthly");
+}
+
+#[tokio::test]
+async fn one_checkout_of_which_stripe_does_not_say_anything_does_not_hide_another() {
+    let shop = Shop::open().await;
+    shop.stripe.hold_events();
+    let paid = shop.checkout(ANN, "monthly").await;
+    let silent = shop.checkout(ANN, "lifetime").await;
+    shop.stripe.pay(&paid);
+    let path = format!("{SESSIONS}{silent}");
+    shop.stripe
+        .fault("GET", &path, crate::support::stripe::Fault::Hang);
+    let status = shop.premium_status(ANN).await;
+    assert_eq!(
+        (&status["plan_type"], &status["stale"]),
+        (&json!("monthly"), &json!(true))
+    );
+}
+
+#[tokio::test]
+async fn without_the_ledger_auth0_answers_or_the_token_and_it_is_counted() {
+    let mut shop = Shop::open().await;
+    shop.auth0.give_role(ANN, "premium-monthly");
+    let mut ledger = super::ledger(&shop).await;
+    ledger
+        .execute("ALTER TABLE entitlements RENAME TO lost")
+        .await
+        .expect("renamed");
+    let status = shop.premium_status(ANN).await;
+    let expected = json!(["premium-monthly", "active", true]);
+    let told = [
+        &status["role_assigned"],
+        &status["premium_status"],
+        &status["stale"],
+    ];
+    assert_eq!(json!(told), expected);
+    let endpoint = [("user", "endpoint")];
+    shop.gate
+        .until_metric("tollgate_ledger_errors_total", &endpoint, 1.0)
+        .await;
+    let token = shop.token(BOB);
+    shop.auth0.go_down().await;
+    let status = shop.get(STATUS, &token).await.json()["premium_status"].clone();
+    assert_eq!(
+        (&status["plan_type"], &status["stale"]),
+        (&json!("free"), &json!(true))
+    );
 }

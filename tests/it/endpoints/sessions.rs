@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{CHECKOUT, error};
 use crate::shop::{ANN, BOB, Shop};
 use crate::support::raw::Reply;
+use crate::support::stripe::Fault;
 
 async fn begin_with(shop: &Shop, user: &str, plan: &str, key: &str) -> Reply {
     let bearer = format!("Bearer {}", shop.token(user));
@@ -88,4 +89,53 @@ async fn a_clients_key_whose_checkout_is_over_says_so() {
         assert_eq!((status, code.as_str()), (409, "idempotency_key_used"));
     }
     assert_ne!(session_with(&shop, ANN, "monthly", "k-2").await, first);
+}
+
+#[tokio::test]
+async fn a_second_click_waits_for_a_first_one_that_is_slow() {
+    let shop = Shop::open().await;
+    let path = "/v1/checkout/sessions";
+    shop.stripe.fault_next(1, "POST", path, Fault::Hold);
+    let clicks = join_all([
+        shop.checkout(ANN, "monthly"),
+        shop.checkout(ANN, "monthly"),
+        shop.checkout(ANN, "monthly"),
+    ]);
+    let release = async {
+        shop.stripe.until_calls(1, "POST", path).await;
+        // Others are not held up, and by then the other clicks have come too.
+        shop.checkout(BOB, "monthly").await;
+        assert_eq!(shop.stripe.calls_of("POST", path).len(), 2);
+        shop.stripe.release();
+    };
+    let (clicks, ()) = tokio::join!(clicks, release);
+    assert!(clicks.iter().all(|session| *session == clicks[0]));
+    assert_eq!(shop.stripe.ids("checkout.session").len(), 2);
+    assert_eq!(shop.stripe.ids("customer").len(), 2);
+}
+
+#[tokio::test]
+async fn a_click_that_went_away_does_not_keep_the_next_one_from_its_session() {
+    for path in ["/v1/checkout/sessions", "/v1/customers"] {
+        let shop = Shop::open().await;
+        shop.stripe.fault_next(1, "POST", path, Fault::Hold);
+        {
+            let first = begin_with(&shop, ANN, "monthly", "k-1");
+            tokio::select! {
+                _ = first => unreachable!("it is held"),
+                () = shop.stripe.until_calls(1, "POST", path) => {}
+            }
+        }
+        // To Stripe the first is still under way, as it is when it came from another process: 409, again and again.
+        let second = begin_with(&shop, ANN, "monthly", "k-1");
+        let release = async {
+            shop.stripe.until_calls(6, "POST", path).await;
+            shop.stripe.release();
+        };
+        let (second, ()) = tokio::join!(second, release);
+        assert_eq!(second.status, 201, "{path}: {}", second.text());
+        for object in ["checkout.session", "customer"] {
+            assert_eq!(shop.stripe.ids(object).len(), 1, "{path}: {object}");
+        }
+    }
 }

@@ -227,3 +227,18 @@ async fn made_up_subscriptions_cannot_hammer_stripe() {
     assert!(asked <= 10 + turns, "{asked} calls");
     assert_eq!(error(&cancel(&shop, BOB, "sub_1").await).0, 404);
 }
+
+#[tokio::test]
+async fn a_subscription_that_was_never_paid_ends_at_once() {
+    let shop = Shop::open().await;
+    let id = subscribed(&shop, ANN).await;
+    shop.stripe.set_status(&id, "incomplete");
+    let reply = cancel(&shop, ANN, &id).await;
+    assert_eq!(
+        (reply.status, &reply.json()["message"]),
+        (200, &json!("Subscription has been canceled"))
+    );
+    let path = format!("/v1/subscriptions/{id}");
+    assert_eq!(shop.stripe.calls_of("DELETE", &path).len(), 1);
+    assert!(shop.stripe.calls_of("POST", &path).is_empty());
+}

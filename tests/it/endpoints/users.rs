@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{USERS, error, keys};
 use crate::shop::{ANN, BOB, Shop};
+use crate::support::auth0::{Fault, Trouble};
 use crate::support::raw::Reply;
 
 /// A shop where so many users hold a plan's role that was not bought here, and the admin is Bob.
@@ -154,4 +155,26 @@ async fn the_same_list_is_read_once_for_all_who_ask_at_once_and_not_again_and_ag
     let turns = usize::try_from(begun.elapsed().as_secs() / 3).expect("a number") + 1;
     let lists = reads() / one;
     assert!(lists <= 3 + 2 * turns, "{lists} lists were read");
+}
+
+#[tokio::test]
+async fn who_sent_no_cursor_is_not_told_that_it_is_wrong() {
+    let shop = crowded(1050).await;
+    // Checkpoints are refused, so it goes on by number, which ends at a thousand.
+    let refusal = Trouble::Instead(Fault::Status(400));
+    let members = "/api/v2/roles/*/users";
+    shop.auth0.trouble_times(1, Method::GET, members, refusal);
+    let (status, code, _) = error(&list(&shop, "?plan=monthly").await);
+    assert_eq!((status, code.as_str()), (503, "users_unavailable"));
+}
+
+#[tokio::test]
+async fn a_list_that_leads_back_to_itself_is_not_taken_for_the_whole() {
+    let shop = crowded(1).await;
+    let again = json!({ "users": [], "next": "again" }).to_string();
+    let again = Trouble::Instead(Fault::Body(again));
+    shop.auth0
+        .trouble(Method::GET, "/api/v2/roles/*/users", again);
+    let (status, code, _) = error(&list(&shop, "").await);
+    assert_eq!((status, code.as_str()), (503, "users_unavailable"));
 }

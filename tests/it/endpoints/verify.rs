@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{STATUS, error};
 use crate::shop::{ANN, BOB, Shop};
 use crate::support::raw::Reply;
-use crate::support::stripe::PRICE_LIFETIME;
+use crate::support::stripe::{Fault, PRICE_LIFETIME};
 
 const SESSIONS: &str = "/v1/checkout/sessions/";
 
@@ -165,4 +165,59 @@ async fn the_first_answer_after_a_payment_is_right_although_many_were_asked_for_
     shop.stripe.pay(&session);
     let answer = verify(&shop, ANN, &session).await.json();
     assert_eq!(answer["payment_status"], "paid");
+}
+
+#[tokio::test]
+async fn a_paid_session_that_backs_nothing_cannot_be_used_to_make_work() {
+    let shop = Shop::open().await;
+    let session = shop.buy(ANN, "lifetime").await;
+    shop.stripe.refund(&session);
+    shop.auth0.until_roles(ANN, &["free-user"]).await;
+    let reads = || shop.stripe.calls_of("GET", "/v1/subscriptions").len();
+    let before = reads();
+    let begun = std::time::Instant::now();
+    for _ in 0..80 {
+        let answer = verify(&shop, ANN, &session).await.json();
+        assert_eq!(answer["payment_status"], "paid");
+    }
+    let turns = usize::try_from(begun.elapsed().as_secs() / 2).expect("a number") + 1;
+    let reads = reads() - before;
+    assert!(reads <= 10 + 10 + 2 * turns, "{reads} times");
+}
+
+#[tokio::test]
+async fn what_is_not_the_users_takes_from_one_allowance_whichever_the_reason() {
+    let shop = Shop::open().await;
+    let theirs = shop.checkout(BOB, "monthly").await;
+    for id in [
+        theirs.as_str(),
+        "nonsense",
+        "cs_test_unknown",
+        "cs_test_a-b",
+    ] {
+        // A shop of its own would be slow: the allowance is the user's.
+        let user = format!("auth0|{}", id.len());
+        let mut statuses = Vec::new();
+        for _ in 0..14 {
+            statuses.push(verify(&shop, &user, id).await.status);
+        }
+        assert_eq!(&statuses[..10], &[200; 10], "{id}");
+        let limited = statuses.iter().filter(|status| **status == 429).count();
+        assert!((3..=4).contains(&limited), "{id}: {statuses:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_counts_as_soon_as_the_ledger_has_it_whatever_was_answered_before() {
+    let shop = Shop::open().await;
+    shop.stripe.hold_events();
+    let session = shop.stripe.payment_link_purchase(ANN, PRICE_LIFETIME, true);
+    shop.stripe
+        .fault_next(1, "GET", SESSIONS, Fault::status(404));
+    assert_eq!(verify(&shop, ANN, &session).await.json()["success"], false);
+    // Remembered, for somebody who asks again and again.
+    assert_eq!(verify(&shop, ANN, &session).await.json()["success"], false);
+    shop.stripe.let_events_go();
+    shop.auth0.until_roles(ANN, &["premium-lifetime"]).await;
+    assert_eq!(verify(&shop, ANN, &session).await.json()["success"], true);
 }

@@ -60,15 +60,12 @@ async fn what_changes_nothing_or_is_not_ours_is_ignored_with_the_reason() {
     let shop = Shop::open().await;
     let mut live = event("evt_live", "customer.updated");
     live["livemode"] = json!(true);
-    let mut connected = event("evt_account", "customer.updated");
-    connected["account"] = json!("acct_other");
     for (sent, reason) in [
         (
             event("evt_type", "product.created"),
             "events of this type change nothing here",
         ),
         (live, "it is of live mode, the secret key of test mode"),
-        (connected, "it is of another account"),
     ] {
         let reply = send(&shop, &sent).await;
         let expected = json!({
@@ -224,5 +221,61 @@ async fn thin_events_and_older_shapes_come_on_the_same_path() {
         shop.stripe.refund(&session);
         shop.auth0.until_roles(ANN, &["free-user"]).await;
         shop.stripe.until_all_acknowledged().await;
+    }
+}
+
+#[tokio::test]
+async fn the_own_account_is_learned_when_an_event_names_one_and_then_those_of_others_are_ignored() {
+    let shop = Shop::open().await;
+    assert!(shop.stripe.calls_of("GET", "/v1/account").is_empty());
+    let of = |id: &str, account: &str| {
+        let mut event = event(id, "customer.updated");
+        event["account"] = json!(account);
+        event
+    };
+    let result = async |sent: Value| send(&shop, &sent).await.json()["result"].clone();
+    // Stripe is not waited for, and what it does not say ignores nothing.
+    assert_eq!(result(of("evt_1", "acct_other")).await["status"], "queued");
+    let is_known = |line: &Value| line["stripe.account"] == "acct_standin";
+    shop.gate.log.until("the own account", 1, is_known).await;
+    assert_eq!(
+        result(of("evt_2", "acct_standin")).await["status"],
+        "queued"
+    );
+    let ignored = result(of("evt_3", "acct_other")).await;
+    assert_eq!(
+        (&ignored["status"], &ignored["reason"]),
+        (&json!("ignored"), &json!("it is of another account"))
+    );
+    assert_eq!(shop.stripe.calls_of("GET", "/v1/account").len(), 1);
+}
+
+#[tokio::test]
+async fn while_the_own_account_cannot_be_learned_events_of_all_accounts_are_taken() {
+    let shop = Shop::open().await;
+    shop.stripe.withhold("account_read");
+    for n in 0..5 {
+        let mut sent = event(&format!("evt_{n}"), "customer.updated");
+        sent["account"] = json!("acct_standin");
+        assert_eq!(
+            send(&shop, &sent).await.json()["result"]["status"],
+            "queued"
+        );
+        shop.stripe.until_calls(1, "GET", "/v1/account").await;
+    }
+    assert_eq!(shop.stripe.calls_of("GET", "/v1/account").len(), 1);
+}
+
+#[tokio::test]
+async fn a_signature_header_that_never_counts_is_refused_before_the_body_comes() {
+    let shop = Shop::open().await;
+    for signature in ["nonsense", "t=1", "v1=00", "t=1,t=2,v1=00"] {
+        let mut wire = shop.gate.wire().await;
+        let head = format!(
+            "POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\nStripe-Signature: {signature}\r\n\r\n"
+        );
+        wire.send(head).await;
+        let reply = wire.try_reply(false).await.expect("an answer");
+        assert_eq!(error(&reply).0, 400, "{signature}");
     }
 }

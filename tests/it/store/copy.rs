@@ -4,6 +4,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use tokio::time::timeout;
 use tollgate::store::{
     Action, Cause, Copied, CopyError, Derived, EventFilter, Intent, JobState, LinkKind, Postgres,
     Purchase, PurchaseState, RoleChange, Sqlite, Store, StoreError, copy,
@@ -11,6 +12,7 @@ use tollgate::store::{
 
 use super::{START, ask, customer, event, of_customer, of_object, of_user, receive, take, user};
 use crate::support::postgres::{Database, Server};
+use crate::support::raw::DEADLINE;
 
 /// A ledger in a file, which nobody has open.
 struct File {
@@ -170,7 +172,8 @@ async fn a_ledger_is_copied_to_postgres_and_back_and_goes_on_there() {
         let new = open(&database).await;
         agree(&old, &new).await;
     }
-    let again = wait_until_alone(&database, &back.url()).await;
+    let again = copy_when_alone(&database.url, &back.url()).await;
+    let again = again.expect("copied");
     assert_eq!(again, copied);
     let returned = back.open().await;
     agree(&old, &returned).await;
@@ -178,15 +181,18 @@ async fn a_ledger_is_copied_to_postgres_and_back_and_goes_on_there() {
     goes_on(&open(&database).await).await;
 }
 
-/// The server hears a little later that a connection was closed.
-async fn wait_until_alone(database: &Database, to: &str) -> Vec<Copied> {
-    loop {
-        match copy(&database.url, to).await {
-            Ok(copied) => return copied,
-            Err(CopyError::InUse(_)) => tokio::task::yield_now().await,
-            Err(error) => panic!("{error}"),
+/// Copies once the server has heard that the connections to it were closed.
+async fn copy_when_alone(from: &str, to: &str) -> Result<Vec<Copied>, CopyError> {
+    let copying = async {
+        loop {
+            match copy(from, to).await {
+                Err(CopyError::InUse(_)) => tokio::task::yield_now().await,
+                outcome => return outcome,
+            }
         }
-    }
+    };
+    let copied = timeout(DEADLINE, copying).await;
+    copied.expect("it is left alone")
 }
 
 #[tokio::test]
@@ -200,12 +206,7 @@ async fn a_target_that_holds_something_is_refused_and_stays_as_it_is() {
         let there = open(&database).await;
         receive(&there, event("evt_there", of_user("auth0|9"))).await;
     }
-    let refused = loop {
-        match copy(&file.url(), &database.url).await {
-            Err(CopyError::InUse(_)) => tokio::task::yield_now().await,
-            outcome => break outcome,
-        }
-    };
+    let refused = copy_when_alone(&file.url(), &database.url).await;
     assert!(
         matches!(refused, Err(CopyError::NotEmpty(_))),
         "{refused:?}"

@@ -1,6 +1,7 @@
 //! What is true of a ledger in `PostgreSQL`, which several processes share.
 
 use std::collections::{HashMap, HashSet};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,13 +10,15 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tollgate::store::{
-    Action, Cause, Derived, EventState, JobKey, Postgres, Received, RoleChange, Store, StoreError,
+    Action, Cause, Derived, EventState, JobKey, Postgres, Received, RoleChange, Sqlite, Store,
+    StoreError,
 };
 
 use super::{
     LEASE, START, ask, event, event_state, job_state, nothing_due, of_customer, of_user, receive,
     take, user,
 };
+use crate::gate::Certificate;
 use crate::support::postgres::{Database, Server};
 
 /// Longer than anything here takes.
@@ -179,17 +182,29 @@ async fn no_two_replicas_work_on_one_user_and_a_dead_one_loses_its_lease() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lease_cannot_be_lost_between_the_look_at_it_and_the_write() {
     let database = database!();
     let [one, other] = two(&database).await;
     ask(&one, &user("auth0|1"), START).await;
     let job = take(&one, START).await;
-    // As a writer who has looked at its lease, and stalls.
+    // The writer has looked at its lease, and waits for its number.
     let mut stalled = connect(&database).await;
-    run(&mut stalled, "BEGIN; SELECT 1 FROM jobs FOR UPDATE").await;
-    nothing_due(&other, START + LEASE).await;
-    run(&mut stalled, "ROLLBACK").await;
+    let numbers = "BEGIN; SELECT 1 FROM counters WHERE name = 'sequence' FOR UPDATE";
+    run(&mut stalled, numbers).await;
+    let derived = plan("monthly");
+    let writing = one.derived(&job, &derived, true, START);
+    let meanwhile = async {
+        let blocked = "SELECT COUNT(*) FROM pg_stat_activity
+                       WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        while database.sql(blocked) == "0" {
+            tokio::task::yield_now().await;
+        }
+        nothing_due(&other, START + LEASE).await;
+        run(&mut stalled, "ROLLBACK").await;
+    };
+    let (written, ()) = tokio::join!(writing, meanwhile);
+    written.expect("the lease held to the end");
     assert_eq!(take(&other, START + LEASE).await.key, job.key);
 }
 
@@ -390,8 +405,8 @@ async fn a_start_waits_for_a_database_that_comes_up_and_a_command_does_not_for_l
     );
     assert!(began.elapsed() < Duration::from_secs(10));
     let beginning = tokio::task::spawn_blocking(move || server.begin());
-    let (opened, begun) = tokio::join!(Postgres::open(&database.url), beginning);
-    begun.expect("the server is there");
+    let (opened, server) = tokio::join!(Postgres::open(&database.url), beginning);
+    server.expect("it is there");
     opened.expect("a ledger");
 }
 
@@ -542,6 +557,98 @@ async fn what_is_asked_often_is_found_by_an_index() {
         let plan = database.sql(&format!("SET enable_seqscan = off; EXPLAIN {sql}"));
         assert!(plan.contains("Index"), "{sql}: {plan}");
         assert!(!plan.contains("Seq Scan"), "{sql}: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn tls_is_what_the_url_says_and_trusts_what_the_system_does() {
+    let certificate = Certificate::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its number").port();
+    drop(listener);
+    let Some(server) = Server::with_tls(port, &certificate.chain, &certificate.key) else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let roots = folder.path().join("roots.pem");
+    std::fs::write(&roots, &certificate.chain).expect("the roots");
+    let database = server.database().await;
+    let named = format!("sslmode=verify-full&sslrootcert={}", roots.display());
+    for (parameters, encrypted) in [
+        ("sslmode=disable", "f"),
+        ("sslmode=require", "t"),
+        (&named, "t"),
+    ] {
+        let store = Postgres::open_existing(&database.url_over_tcp(parameters)).await;
+        let store = store.expect("a ledger");
+        store.totals().await.expect("an answer");
+        let is = database.sql(
+            "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+             WHERE application_name = 'tollgate' AND datname = current_database()",
+        );
+        assert_eq!(is, encrypted, "{parameters}");
+        drop(store);
+        until_alone(&database).await;
+    }
+    let unknown = database.url_over_tcp("sslmode=verify-full");
+    let refused = Postgres::open_existing(&unknown).await;
+    assert!(refused.is_err(), "nobody vouches for the server");
+    // What the system trusts is read once in a process, so in another one.
+    let ledger = folder.path().join("ledger.db");
+    let ledger = format!("sqlite://{}", ledger.display());
+    drop(Sqlite::open(&ledger).await.expect("a ledger"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command.args(["store", "copy", "--from", &ledger, "--to", &unknown]);
+    let refused = command.output().expect("the command runs");
+    assert_eq!(refused.status.code(), Some(1));
+    let trusted = command.env("SSL_CERT_FILE", &roots);
+    let done = trusted.output().expect("the command runs");
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{told}");
+}
+
+/// The server hears a little later that a connection was closed.
+async fn until_alone(database: &Database) {
+    let sql = "SELECT COUNT(*) FROM pg_stat_activity
+               WHERE application_name = 'tollgate' AND datname = current_database()";
+    let alone = async {
+        while database.sql(sql) != "0" {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, alone)
+        .await
+        .expect("the others have gone");
+}
+
+/// Each thread that serves requests has a runtime of its own, which may be busy or gone when others need the ledger.
+#[tokio::test]
+async fn a_connection_does_not_depend_on_the_thread_that_asked_for_it() {
+    let database = database!();
+    let store = open(&database).await;
+    let (served, serving) = tokio::sync::oneshot::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let asked = Arc::clone(&store);
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.expect("a runtime").block_on(async {
+            asked.totals().await.expect("an answer");
+            // Until the connection lies idle again.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            served.send(()).expect("somebody waits");
+            // The thread is busy: what lives on its runtime does not move.
+            ended.recv().expect("the end");
+        });
+    });
+    serving.await.expect("it was served");
+    let answered = timeout(Duration::from_secs(2), store.totals()).await;
+    answered.expect("at once").expect("an answer");
+    end.send(()).expect("the thread is there");
+    thread.join().expect("it ended well");
+    for _ in 0..20 {
+        store.totals().await.expect("an answer");
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tollgate::entitlement::SubscriptionStatus;
 use tollgate::stripe::Kind;
 
-use super::server::{Asked, Stripe, missing, ok, page, refused_with};
+use super::server::{Asked, Stripe, missing, ok, page, refused, refused_with};
 
 fn subscription(number: usize) -> Value {
     json!({
@@ -314,4 +314,54 @@ async fn items_of_other_subscriptions_are_left_out_too() {
     let found = stripe.client(0).subscription("sub_1").await;
     let found = found.expect("an answer").expect("a subscription");
     assert_eq!(found.prices, ["price_1"]);
+}
+
+fn session(id: &str, status: &str) -> Value {
+    json!({
+        "id": id, "object": "checkout.session", "customer": "cus_1", "mode": "subscription", "status": status,
+        "payment_status": "paid", "created": 7, "metadata": {}
+    })
+}
+
+#[tokio::test]
+async fn only_completed_sessions_are_asked_for() {
+    let stripe = Stripe::start(|_, _| page(&[session("cs_1", "complete")], false));
+    let all = stripe.client(0).checkout_sessions("cus_1").await;
+    assert_eq!(all.expect("a list").len(), 1);
+    let asked = stripe.asked();
+    assert_eq!(asked.len(), 1);
+    let form = &asked[0].form;
+    assert!(
+        form.split('&').any(|part| part == "status=complete"),
+        "{form}"
+    );
+}
+
+#[tokio::test]
+async fn a_list_that_refuses_a_status_is_asked_for_without() {
+    let stripe = Stripe::start(|asked, _| {
+        if asked.form.contains("status=") {
+            let error = json!({ "type": "invalid_request_error", "code": "parameter_unknown", "param": "status" });
+            return refused(400, error);
+        }
+        page(
+            &[session("cs_1", "complete"), session("cs_2", "open")],
+            false,
+        )
+    });
+    let all = stripe.client(0).checkout_sessions("cus_1").await;
+    let all = all.expect("a list");
+    let ids: Vec<&str> = all.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, ["cs_1", "cs_2"]);
+    assert_eq!(stripe.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_list_that_fails_is_not_asked_for_in_another_way() {
+    for (answer, is_error) in [(refused_with(500, &[]), true), (missing(), false)] {
+        let stripe = Stripe::saying(vec![answer]);
+        let all = stripe.client(0).checkout_sessions("cus_1").await;
+        assert_eq!(all.is_err(), is_error);
+        assert_eq!(stripe.asked().len(), 1);
+    }
 }

@@ -270,6 +270,33 @@ async fn a_payment_link_gives_to_whom_the_reference_names_guest_or_not() {
 }
 
 #[tokio::test]
+async fn what_is_no_plans_or_not_paid_costs_nobody_a_role_given_by_hand() {
+    let market = Market::open().await;
+    market.auth0.take_role(ANN, "free-user");
+    market.auth0.give_role(ANN, "premium-lifetime");
+    market.stripe.new_price("price_shirt", 1500, false);
+    for as_guest in [false, true] {
+        market
+            .stripe
+            .payment_link_purchase(ANN, "price_shirt", as_guest);
+    }
+    let customer = market.customer(ANN).await;
+    market
+        .stripe
+        .create_subscription_by_hand(&customer, &[PRICE_OTHER]);
+    let session = market.checkout(ANN, "lifetime").await;
+    market.stripe.pay_later(&session);
+    market.deliver().await;
+    market.settle().await;
+    assert_eq!(market.auth0.roles_of(ANN), ["premium-lifetime"]);
+    market.stripe.async_fail(&session);
+    market.deliver().await;
+    market.settle().await;
+    assert_eq!(market.auth0.roles_of(ANN), ["premium-lifetime"]);
+    assert!(market.deeds(ANN).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_bought_plans_role_is_left_to_a_user_of_whom_stripe_knows_no_purchase() {
     let market = Market::open().await;
     market.auth0.take_role(ANN, "free-user");

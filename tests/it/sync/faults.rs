@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering};
+
 use http::Method;
+use tollgate::clock::Clock;
 use tollgate::store::{Cause, JobKey, JobState, Priority};
-use tollgate::sync::Stepped;
+use tollgate::sync::{Parts, Stepped, Sync};
 
 use super::market::{ANN, BOB, Market};
 use crate::support::auth0::{Fault as Auth0Fault, Trouble};
@@ -255,6 +259,130 @@ async fn a_lost_lease_stops_the_step_without_a_word() {
     assert_eq!((slow.unwrap(), other), (Stepped::Lost, Stepped::Done));
     let deeds = market.deeds(ANN).await;
     assert_eq!(deeds, ["assign premium-lifetime", "remove free-user"]);
+}
+
+#[tokio::test]
+async fn who_lost_the_lease_after_changing_roles_has_the_user_looked_at_again() {
+    let market = Market::open().await;
+    let session = market.pay(ANN, "lifetime").await;
+    market.deliver().await;
+    let late = crate::support::auth0::Door::default();
+    market
+        .auth0
+        .trouble_times(1, Method::POST, ROLES, Trouble::Held(late.clone()));
+    let slow = market.sync.step();
+    let meanwhile = async {
+        market
+            .auth0
+            .until(|auth0| auth0.count(&Method::POST, ROLES) > 0)
+            .await;
+        // Another takes over, and all is undone, before the first one's wish arrives.
+        market.pass(Duration::from_secs(3600));
+        market.stripe.refund(&session);
+        market.deliver().await;
+        let other = market.step().await;
+        late.open();
+        other
+    };
+    let (slow, other) = tokio::join!(slow, meanwhile);
+    assert_eq!((slow.unwrap(), other), (Stepped::Lost, Stepped::Done));
+    market.settle().await;
+    assert_eq!(market.auth0.roles_of(ANN), ["free-user"]);
+}
+
+#[tokio::test]
+async fn a_role_that_cannot_be_given_for_long_has_one_line_in_the_audit() {
+    let market = Market::open().await;
+    let broken = Trouble::Instead(Auth0Fault::Status(500));
+    market.auth0.trouble(Method::POST, ROLES, broken);
+    market.pay(ANN, "monthly").await;
+    market.deliver().await;
+    for _ in 0..10 {
+        assert_eq!(market.work().await, [Stepped::Retried]);
+        market.pass(Duration::from_secs(300));
+    }
+    assert_eq!(market.deeds(ANN).await, ["assign premium-monthly!"]);
+    // Failing in another way is news.
+    market.auth0.mend_all();
+    let broken = Trouble::Instead(Auth0Fault::Status(503));
+    market.auth0.trouble(Method::POST, ROLES, broken);
+    assert_eq!(market.work().await, [Stepped::Retried]);
+    market.auth0.mend_all();
+    market.settle().await;
+    assert_eq!(
+        market.deeds(ANN).await,
+        [
+            "assign premium-monthly!",
+            "assign premium-monthly!",
+            "assign premium-monthly",
+            "remove free-user"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_lost_answer_that_has_no_line_of_its_own_is_still_made_up_for() {
+    let market = Market::open().await;
+    let broken = Trouble::Instead(Auth0Fault::Cut);
+    market.auth0.trouble(Method::POST, ROLES, broken);
+    let session = market.pay(ANN, "monthly").await;
+    market.deliver().await;
+    assert_eq!(market.work().await, [Stepped::Retried]);
+    market.pass(Duration::from_secs(300));
+    market.auth0.mend_all();
+    let lost = Trouble::After(Auth0Fault::Cut);
+    market.auth0.trouble(Method::POST, ROLES, lost);
+    assert_eq!(market.work().await, [Stepped::Retried]);
+    assert_eq!(market.deeds(ANN).await, ["assign premium-monthly!"]);
+    market.pass(Duration::from_secs(300));
+    market.auth0.mend_all();
+    market.auth0.late_role_reads(1);
+    market
+        .stripe
+        .cancel_now(&market.stripe.subscription_of(&session));
+    market.deliver().await;
+    market.settle().await;
+    assert_eq!(market.auth0.roles_of(ANN), ["free-user"]);
+}
+
+/// A clock that breaks at the second question after it was told to: the first is which job to take.
+struct Broken {
+    clock: Arc<dyn Clock>,
+    questions: AtomicIsize,
+}
+
+impl Clock for Broken {
+    fn since_epoch(&self) -> Duration {
+        let before = self.questions.fetch_sub(1, Ordering::SeqCst);
+        assert_ne!(before, 1, "the clock is broken");
+        self.clock.since_epoch()
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_breaks_is_tried_again_later_and_given_up_after_its_time() {
+    let market = Market::open().await;
+    let clock = Arc::new(Broken {
+        clock: Arc::clone(&market.clock) as Arc<dyn Clock>,
+        questions: AtomicIsize::new(2),
+    });
+    let parts = Parts {
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        ..market.parts.clone()
+    };
+    let sync = Sync::new(parts, super::market::config());
+    market.pay(ANN, "monthly").await;
+    market.deliver().await;
+    assert_eq!(sync.step().await.unwrap(), Stepped::Retried);
+    let job = market.job(ANN).await.unwrap();
+    assert_eq!((job.state, job.attempts), (JobState::Queued, 1));
+    assert!(job.error.unwrap().contains("it broke in the middle"));
+    clock.questions.store(2, Ordering::SeqCst);
+    market.pass(Duration::from_secs(24 * 3600));
+    assert_eq!(sync.step().await.unwrap(), Stepped::Dead);
+    market.ask(ANN).await;
+    assert_eq!(sync.step().await.unwrap(), Stepped::Done);
+    assert_eq!(market.auth0.roles_of(ANN), ["premium-monthly"]);
 }
 
 #[tokio::test]

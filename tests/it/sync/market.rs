@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use serde_json::Value;
 use tempfile::TempDir;
 use tollgate::clock::{Clock, ManualClock, SystemClock};
 use tollgate::endpoints::intent::{Ours, new_event};
@@ -252,7 +253,12 @@ impl Market {
 
     /// One event in this form.
     pub(crate) async fn receive_as(&self, event: &Event, form: Form) -> Received {
-        let body = Bytes::from(event.body(form, false).to_string());
+        self.receive_body(&event.body(form, false)).await
+    }
+
+    /// An event with this body.
+    pub(crate) async fn receive_body(&self, body: &Value) -> Received {
+        let body = Bytes::from(body.to_string());
         let envelope = Envelope::parse(&body).expect("an event");
         let ours = Ours {
             live: false,

@@ -204,6 +204,41 @@ async fn what_others_bought_counts_for_nobody_else_in_a_list_of_everything() {
 }
 
 #[tokio::test]
+async fn a_dispute_that_cannot_be_asked_for_is_whose_its_events_snapshot_leads_to() {
+    for has_snapshot in [true, false] {
+        let stripe = Simple::start();
+        stripe.put(SUBSCRIPTIONS, json!([])).put(
+            "/v1/charges/ch_1",
+            json!({ "id": "ch_1", "customer": "cus_1" }),
+        );
+        if has_snapshot {
+            let dispute = json!({ "id": "dp_1", "object": "dispute", "charge": "ch_1" });
+            let snapshot = json!({
+                "id": "evt_snap", "object": "event", "type": "charge.dispute.created", "created": 1, "livemode": false,
+                "data": { "object": dispute }
+            });
+            stripe.put("/v1/events/evt_snap", snapshot);
+        }
+        let market = market(&stripe).await;
+        let thin = json!({
+            "id": "evt_thin", "object": "v2.core.event", "type": "v1.charge.dispute.created", "livemode": false,
+            "created": "2026-11-01T00:00:00Z", "snapshot_event": "evt_snap",
+            "related_object": { "id": "dp_1", "type": "dispute", "url": "/v1/disputes/dp_1" }
+        });
+        market.receive_body(&thin).await;
+        let last = if has_snapshot {
+            Stepped::Done
+        } else {
+            Stepped::Dead
+        };
+        assert_eq!(market.work().await.last(), Some(&last));
+        let event = market.store.event("evt_thin").await.expect("a ledger");
+        let user = event.expect("an event").user;
+        assert_eq!(user.as_deref(), has_snapshot.then_some(ANN));
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_customer_has_no_subscriptions_whatever_is_listed() {
     let stripe = Simple::start();
     let listed = json!([subscription("sub_1", "cus_1", "active")]);
