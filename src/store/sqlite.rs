@@ -14,8 +14,8 @@ mod open;
 mod purchases;
 mod receive;
 
-use std::ops::Range;
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 

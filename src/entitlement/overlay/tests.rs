@@ -214,12 +214,17 @@ fn an_untrusted_token_is_worth_what_the_table_says() {
             "access:admin-panel read:basic",
         ),
         ("read:basic read:basic", "free", "", "read:basic"),
-        ("read:premium", "unheard-of", "", ""),
     ];
     for (token, plan, roles, expected) in cases {
         let worth = worth(token, Some(MORNING), &change(plan, None, roles));
         assert_eq!(worth.as_deref(), Some(expected), "{token} {plan} {roles}");
     }
+}
+
+#[test]
+fn a_plan_that_a_reload_took_away_says_nothing_until_its_users_are_looked_at_again() {
+    let change = change("unheard-of", None, "");
+    assert_eq!(worth("read:premium", Some(MORNING), &change), None);
 }
 
 #[test]
