@@ -51,6 +51,7 @@ fn answer(asked: &Asked) -> Say {
         (_, "/v1/charges/ch_1") => ok(disputed),
         (_, "/v1/disputes/dp_1") => ok(json!({ "id": "dp_1", "charge": "ch_1" })),
         (_, "/v1/refunds/re_1") => ok(json!({ "id": "re_1", "payment_intent": "pi_1" })),
+        (_, "/v1/account") => ok(json!({ "id": "acct_1" })),
         (_, "/v1/invoices/in_1") => ok(json!({ "id": "in_1", "customer": "cus_1" })),
         _ => missing(),
     }
@@ -86,6 +87,7 @@ async fn exercise(stripe: &Stripe) {
         .await
         .expect(answered);
     client.event("evt_1").await.expect(answered);
+    client.account_id().await.expect(answered);
     for (object, id) in [
         ("customer", "cus_1"),
         ("subscription", "sub_1"),
@@ -129,8 +131,9 @@ async fn every_request_is_as_stripe_describes_it() {
 }
 
 /// What the client asks of Stripe, all of it.
-const OPERATIONS: [&str; 17] = [
+const OPERATIONS: [&str; 18] = [
     "DELETE /v1/subscriptions/{subscription_exposed_id}",
+    "GET /v1/account",
     "GET /v1/charges/{charge}",
     "GET /v1/checkout/sessions",
     "GET /v1/checkout/sessions/{session}",
