@@ -34,7 +34,7 @@ pub(super) enum Action {
         #[arg(long, value_name = "SUB")]
         user: Option<String>,
         /// At most so many.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         limit: u32,
         /// Print JSON.
         #[arg(long)]

@@ -27,7 +27,7 @@ const DEADLINE: Duration = Duration::from_secs(15);
 /// How long the entitlement of a checkout that turns out to be paid is waited for.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// Checkouts that a user may begin without a pause; then one in [`PERIOD`].
-const BURST: u32 = 20;
+const BURST: u32 = 40;
 const PERIOD: Duration = Duration::from_secs(3);
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Stripe's limit for its own keys.

@@ -18,7 +18,7 @@ use crate::stripe;
 /// How long Stripe may take, retries included.
 const DEADLINE: Duration = Duration::from_secs(15);
 /// Portals that a user may open without a pause; then one in [`PERIOD`].
-const BURST: u32 = 20;
+const BURST: u32 = 40;
 const PERIOD: Duration = Duration::from_secs(3);
 /// Longer than any address that a browser shows.
 const MAX_URL: usize = 2048;

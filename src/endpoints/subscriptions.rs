@@ -31,7 +31,7 @@ const FRESH: Duration = Duration::from_secs(2);
 /// Lists that a user may have read without a pause; then one in [`FRESH`].
 const LIST_BURST: u32 = 5;
 /// Ends that a user may set without a pause; then one in [`END_PERIOD`].
-const END_BURST: u32 = 10;
+const END_BURST: u32 = 20;
 const END_PERIOD: Duration = Duration::from_secs(2);
 /// Lists remembered, some 2 KB each.
 const MAX_LISTS: u64 = 1_000;

@@ -24,9 +24,8 @@ const FRESH: Duration = Duration::from_secs(2);
 /// Questions about a user's own checkouts without a pause; then one in [`FRESH`].
 const OWN_BURST: u32 = 10;
 /// Questions about checkouts that the ledger does not have as the user's, and more about those it has, without a pause;
-/// then one in
-/// [`STRANGE_PERIOD`].
-const STRANGE_BURST: u32 = 10;
+/// then one in [`STRANGE_PERIOD`].
+const STRANGE_BURST: u32 = 30;
 const STRANGE_PERIOD: Duration = Duration::from_secs(6);
 /// How long a checkout is remembered not to be a user's.
 const NOT_OWN: Duration = Duration::from_secs(60);
