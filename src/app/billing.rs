@@ -1,6 +1,7 @@
 //! The payment half: ledger, clients, overlay, workers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,8 @@ use crate::{auth0, stripe};
 
 /// Users read at a time.
 const PAGE: u32 = 1000;
+/// How long after a ledger that failed every user is tried to be looked at again.
+const LOOK_PAUSE: Duration = Duration::from_secs(5);
 
 /// The payment half, running.
 pub(super) struct Running {
@@ -187,13 +190,23 @@ impl Running {
         }
         self.terms.store(Arc::new(terms.clone()));
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        let stop = self.stop_workers.clone();
         self.workers.spawn(async move {
-            match look_at_all(&*store, &*clock).await {
-                Ok(users) => tracing::info!(users, "plans changed: every user is looked at again"),
-                Err(error) => tracing::error!(
-                    error = %error,
-                    "plans changed, and not every user is looked at again: reload once more"
-                ),
+            loop {
+                match look_at_all(&*store, &*clock).await {
+                    Ok(users) => {
+                        tracing::info!(users, "plans changed: every user is looked at again");
+                        return;
+                    }
+                    Err(error) => tracing::error!(
+                        error = %error,
+                        "plans changed, and not every user could be looked at again: it is tried again"
+                    ),
+                }
+                let pause = stop.run_until_cancelled(tokio::time::sleep(LOOK_PAUSE));
+                if pause.await.is_none() {
+                    return;
+                }
             }
         });
     }

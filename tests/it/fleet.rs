@@ -39,8 +39,9 @@ impl Fleet {
 
     /// Waits until the other replica answers `token` with this status.
     async fn until_other(&self, token: &str, status: u16) {
+        let mut look = tokio::time::interval(LOOK);
         while self.other.get_with_token("/premium", token).await.status != status {
-            tokio::time::sleep(LOOK).await;
+            look.tick().await;
         }
     }
 }
@@ -60,8 +61,9 @@ async fn replica(shop: &Shop, database: &Database) -> Gate {
 /// Waits until the metric says whether the ledger can be read.
 async fn ledger_is(gate: &Gate, up: f64) {
     let told = async {
+        let mut look = tokio::time::interval(LOOK);
         while (gate.metric("tollgate_ledger_up", &[]).await - up).abs() > 0.5 {
-            tokio::time::sleep(LOOK).await;
+            look.tick().await;
         }
     };
     timeout(DEADLINE, told).await.expect("the metric follows");
@@ -149,8 +151,9 @@ async fn a_replica_that_is_stopped_leaves_nothing_behind_and_commands_run_beside
     let places = "SELECT COUNT(*) <= 11 FROM pg_stat_activity
                   WHERE application_name = 'tollgate' AND datname = current_database()";
     let alone = async {
+        let mut look = tokio::time::interval(LOOK);
         while fleet.database.sql(places) != "t" {
-            tokio::time::sleep(LOOK).await;
+            look.tick().await;
         }
     };
     timeout(DEADLINE, alone)
