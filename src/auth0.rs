@@ -8,6 +8,7 @@ mod members;
 mod pages;
 mod read;
 mod roles;
+mod setup;
 mod token;
 mod wire;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use client::Client;
 pub use error::{Error, Kind};
+pub use setup::{Permission, ResourceServer};
 
 use crate::types::{Rate, Secret};
 

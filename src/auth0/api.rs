@@ -10,12 +10,13 @@ use super::Config;
 use super::error::{Error, Kind};
 use super::limit::{Caller, Limit};
 use super::read::encode;
-use super::token::{Token, Tokens};
+use super::token::{CALL as TOKEN_CALL, Token, Tokens};
 use super::wire::{Answer, Failure, Http};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
 
-/// What can be called. All of them may be repeated: reads, sets that are added to, keys that are set.
+/// What can be called. All of them may be repeated, reads, sets that are added to, keys that are set, except what makes
+/// something new: see [`Api::send_once`].
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
     pub(super) method: Method,
@@ -63,10 +64,17 @@ impl<'a> Call<'a> {
 
 /// What may help a call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Again {
+pub(super) enum Again {
     No,
     Once,
     WithNewToken,
+}
+
+/// How often a call is repeated after a broken connection or a 5xx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeats {
+    None,
+    One,
 }
 
 /// The Management API.
@@ -117,15 +125,39 @@ impl Api {
 
     /// Makes the call. Once more after a broken connection or a 5xx, and once more with a new token after a 401.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Vec<u8>, Error> {
-        let (mut repeated, mut renewed) = (false, false);
+        let sent = self.deliver(call, Repeats::One).await;
+        sent.map_err(|(error, _)| error)
+    }
+
+    /// Makes a call that does something else when it is made twice: only a 401, which did nothing, is repeated here.
+    pub(super) async fn send_once(&self, call: &Call<'_>) -> Result<Vec<u8>, (Error, Again)> {
+        self.deliver(call, Repeats::None).await
+    }
+
+    /// What the token was granted, as far as the answer that sold it said so.
+    pub(super) async fn granted(&self) -> Result<Option<Vec<String>>, Error> {
+        let turn = self.limit.turn(self.caller).await;
+        turn.map_err(|wait| Error {
+            retry_after: Some(wait),
+            ..Error::new(Kind::RateLimited, TOKEN_CALL)
+        })?;
+        let token = self.tokens.current().await?;
+        Ok(token.scopes().map(<[String]>::to_vec))
+    }
+
+    async fn deliver(&self, call: &Call<'_>, repeats: Repeats) -> Result<Vec<u8>, (Error, Again)> {
+        let (mut repeated, mut renewed) = (repeats == Repeats::None, false);
         loop {
             // Before the token, so that tries to buy one are paced too.
             let turn = self.limit.turn(self.caller).await;
-            turn.map_err(|wait| Error {
-                retry_after: Some(wait),
-                ..call.error(Kind::RateLimited)
-            })?;
-            let token = self.tokens.current().await?;
+            let token = match turn {
+                Ok(()) => self.tokens.current().await,
+                Err(wait) => Err(Error {
+                    retry_after: Some(wait),
+                    ..call.error(Kind::RateLimited)
+                }),
+            };
+            let token = token.map_err(|error| (error, Again::No))?;
             match self.attempt(call, &token).await {
                 Ok(body) => return Ok(body),
                 Err((_, Again::Once)) if !repeated => repeated = true,
@@ -133,11 +165,11 @@ impl Api {
                     renewed = true;
                     self.tokens.refused(&token);
                 }
-                Err((error, _)) => {
+                Err((error, again)) => {
                     if matches!(error.kind, Kind::Scope(_)) {
                         self.tokens.lacks_a_scope(&token);
                     }
-                    return Err(error);
+                    return Err((error, again));
                 }
             }
         }

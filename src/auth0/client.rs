@@ -38,14 +38,19 @@ const USER: Endpoint = Endpoint {
     name: "GET /users/{id}",
     scopes: "read:users",
 };
+const USERS_BY_EMAIL: Endpoint = Endpoint {
+    method: Method::GET,
+    name: "GET /users-by-email",
+    scopes: "read:users",
+};
 
 /// A user has 50 roles at most, so this is one page.
 const ROLES_PER_PAGE: usize = 50;
 
 /// A client of the Management API.
 pub struct Client {
-    api: Api,
-    roles: Arc<Roles>,
+    pub(super) api: Api,
+    pub(super) roles: Arc<Roles>,
 }
 
 impl Client {
@@ -171,6 +176,20 @@ impl Client {
         }
     }
 
+    /// The users with this e-mail, in the letter case given, or else in small letters, in which Auth0 keeps most.
+    ///
+    /// # Errors
+    ///
+    /// See [`Kind`].
+    pub async fn users_by_email(&self, email: &str) -> Result<Vec<User>, Error> {
+        let found = self.users_with(email).await?;
+        let small = email.to_lowercase();
+        if found.is_empty() && small != email {
+            return self.users_with(&small).await;
+        }
+        Ok(found)
+    }
+
     /// Up to `limit` (at most 100) users who hold the role, from where `from` says, or the beginning.
     ///
     /// # Errors
@@ -194,6 +213,15 @@ impl Client {
             }
             done => done,
         }
+    }
+
+    async fn users_with(&self, email: &str) -> Result<Vec<User>, Error> {
+        let call = Call::new(&USERS_BY_EMAIL, "users-by-email").with("email", email);
+        let answer = self.api.read(&call).await?;
+        let unreadable = || call.error(Kind::Unreadable);
+        let page = pages::Page::read(&answer, "users").ok_or_else(unreadable)?;
+        let users = page.items.iter().map(read::user).collect::<Option<_>>();
+        users.ok_or_else(unreadable)
     }
 
     async fn change(&self, endpoint: &Endpoint, user: &str, role: &Role) -> Result<(), Error> {

@@ -25,7 +25,8 @@ pub(super) fn user(value: &Value) -> Option<User> {
     })
 }
 
-fn text(value: &Value, name: &str) -> Option<String> {
+/// A text that is there and not empty.
+pub(super) fn text(value: &Value, name: &str) -> Option<String> {
     let text = value[name].as_str()?;
     (!text.is_empty()).then(|| text.to_owned())
 }

@@ -44,6 +44,11 @@ impl Roles {
         found.await.map_err(|error| Error::clone(&error))
     }
 
+    /// Forgets the role named `name`, whichever it is.
+    pub(super) async fn forget_name(&self, name: &str) {
+        self.known.invalidate(name).await;
+    }
+
     /// Forgets `role`, whose id is wrong.
     pub(super) async fn forget(&self, role: &Role) {
         // Only this one: somebody may have found the new one already.
@@ -54,7 +59,13 @@ impl Roles {
     }
 }
 
-async fn look_up(api: &Api, name: &str) -> Result<Role, Error> {
+/// All roles of the tenant, read now.
+pub(super) async fn all(api: &Api) -> Result<Vec<Role>, Error> {
+    pages::all(api, (&LIST, "roles"), None, "roles", PER_PAGE, read::role).await
+}
+
+/// The role named `name`, read now.
+pub(super) async fn look_up(api: &Api, name: &str) -> Result<Role, Error> {
     // The filter finds parts of names too, and letter case may not count for it.
     let filter = Some(("name_filter", name));
     let roles = pages::all(api, (&LIST, "roles"), filter, "roles", PER_PAGE, read::role).await?;

@@ -17,7 +17,8 @@ use super::wire::{Answer, Failure, Http};
 use crate::clock::Clock;
 use crate::types::Secret;
 
-const CALL: &str = "POST /oauth/token";
+/// The call that buys it.
+pub(super) const CALL: &str = "POST /oauth/token";
 /// A new token is bought so long before the old one ends: longer than any call, and than clocks differ.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
 /// A token that lacks a scope is kept for so long: each costs the tenant one of a monthly quota.
@@ -66,6 +67,8 @@ struct Shop {
 pub(super) struct Token {
     number: u64,
     value: Secret,
+    /// What it was granted, where the answer said so.
+    scopes: Option<Vec<String>>,
     bought_at: Duration,
     /// From then on a new one is wanted.
     renew_at: Duration,
@@ -76,6 +79,11 @@ impl Token {
     /// Call it where the request is built, and nowhere else.
     pub(super) fn expose(&self) -> &str {
         self.value.expose()
+    }
+
+    /// What it was granted; `None` when the answer did not say.
+    pub(super) fn scopes(&self) -> Option<&[String]> {
+        self.scopes.as_deref()
     }
 }
 
@@ -223,13 +231,14 @@ impl Shop {
             other => other,
         };
         let answer = answer.map_err(|failure| Error::new(failure.into(), CALL))?;
-        let (value, life) = self.read(&answer)?;
+        let sold = self.read(&answer)?;
         Ok(Arc::new(Token {
             number: self.count.fetch_add(1, Ordering::AcqRel) + 1,
-            value,
+            value: sold.value,
+            scopes: sold.scopes,
             bought_at: now,
-            renew_at: now + useful(life),
-            expires_at: now + life,
+            renew_at: now + useful(sold.life),
+            expires_at: now + sold.life,
         }))
     }
 
@@ -242,8 +251,7 @@ impl Shop {
         self.http.send(request, CALL).await
     }
 
-    /// The token and how long it lives.
-    fn read(&self, answer: &Answer) -> Result<(Secret, Duration), Error> {
+    fn read(&self, answer: &Answer) -> Result<Sold, Error> {
         let error = |kind| Error {
             retry_after: self.limit.retry_after(&answer.headers),
             ..Error::new(kind, CALL)
@@ -266,12 +274,36 @@ impl Shop {
     }
 }
 
-fn parse(body: &[u8]) -> Option<(Secret, Duration)> {
+/// What an answer that sells a token says.
+struct Sold {
+    value: Secret,
+    life: Duration,
+    scopes: Option<Vec<String>>,
+}
+
+fn parse(body: &[u8]) -> Option<Sold> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let token = body["access_token"].as_str()?;
     // What no header may hold is no token.
     let valid = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-    valid.then(|| (Secret::new(token.to_owned()), life(&body["expires_in"])))
+    valid.then(|| Sold {
+        value: Secret::new(token.to_owned()),
+        life: life(&body["expires_in"]),
+        scopes: scopes(&body["scope"]),
+    })
+}
+
+/// `scope`, words with spaces between them. None at all is taken for nothing said: such a token could not be used.
+fn scopes(scope: &Value) -> Option<Vec<String>> {
+    let words: Vec<String> = match scope {
+        Value::String(text) => text.split_whitespace().map(str::to_owned).collect(),
+        Value::Array(list) => {
+            let words = list.iter().map(|word| word.as_str().map(str::to_owned));
+            words.collect::<Option<_>>()?
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
+    };
+    (!words.is_empty()).then_some(words)
 }
 
 /// `expires_in`, in seconds.
@@ -328,7 +360,24 @@ mod tests {
         ] {
             assert!(parse(body.as_bytes()).is_none(), "{body}");
         }
-        let (token, _) = parse(br#"{"access_token":"abc","more":1}"#).unwrap();
-        assert_eq!(token.expose(), "abc");
+        let sold = parse(br#"{"access_token":"abc","more":1}"#).unwrap();
+        assert_eq!(sold.value.expose(), "abc");
+    }
+
+    #[test]
+    fn what_was_granted_is_read_and_silence_is_no_answer() {
+        let words = Some(vec!["a:b".to_owned(), "c:d".to_owned()]);
+        assert_eq!(scopes(&json!("a:b  c:d")), words);
+        assert_eq!(scopes(&json!(["a:b", "c:d"])), words);
+        for silence in [
+            json!(null),
+            json!(""),
+            json!(" "),
+            json!(7),
+            json!([]),
+            json!([7]),
+        ] {
+            assert_eq!(scopes(&silence), None, "{silence}");
+        }
     }
 }

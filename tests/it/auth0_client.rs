@@ -3,6 +3,7 @@
 mod broken;
 mod lists;
 mod pace;
+mod setup;
 mod token;
 
 use std::pin::Pin;

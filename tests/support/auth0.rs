@@ -3,11 +3,13 @@
 //!
 //! It counts the requests for each path, so that a test can say how many there may be.
 
+mod apis;
 mod budget;
 mod directory;
 mod faults;
 mod machines;
 mod management;
+mod settings;
 mod steering;
 mod token_endpoint;
 mod troubles;
@@ -33,6 +35,7 @@ use super::keys::Key;
 use super::net::{Listening, Reserved};
 use super::token::Token;
 
+use apis::Apis;
 use budget::Budget;
 use directory::Directory;
 use machines::Machines;
@@ -87,6 +90,7 @@ struct State {
     faults: HashMap<String, Fault>,
     troubles: Troubles,
     directory: Directory,
+    apis: Apis,
     machines: Machines,
     budget: Budget,
     /// Requests for the Management API, in the order of arrival.
@@ -101,22 +105,35 @@ impl Auth0 {
         auth0
     }
 
+    /// Starts a tenant as it comes: an API without permissions whose tokens list none, and no roles.
+    pub(crate) fn start_empty() -> Self {
+        let mut auth0 = Self::new(false);
+        auth0.come_up();
+        auth0
+    }
+
     /// Makes a tenant whose port refuses connections until [`Auth0::come_up`].
     pub(crate) fn start_down() -> Self {
+        Self::new(true)
+    }
+
+    fn new(ready: bool) -> Self {
         let reserved = Reserved::any();
         let address = reserved.address();
+        let url = format!("http://{address}/");
         let state = State {
             keys: vec![Key::nth(0)],
             extra_jwks: Vec::new(),
             faults: HashMap::new(),
             troubles: Troubles::default(),
             directory: Directory::default(),
+            apis: Apis::new(&format!("{url}api/v2/"), ready),
             machines: Machines::default(),
             budget: Budget::default(),
             seen: Vec::new(),
         };
         let tenant = Arc::new(Tenant {
-            url: format!("http://{address}/"),
+            url,
             state: Mutex::new(state),
             hits: watch::Sender::default(),
             changed: watch::Sender::default(),

@@ -36,7 +36,16 @@ pub(super) struct User {
 
 pub(super) struct Role {
     pub(super) name: String,
-    pub(super) permissions: Vec<String>,
+    pub(super) description: String,
+    pub(super) permissions: Vec<Granted>,
+}
+
+/// A permission of an API.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Granted {
+    /// The API's identifier.
+    pub(super) api: String,
+    pub(super) name: String,
 }
 
 /// What reads still see.
@@ -47,13 +56,19 @@ struct Late {
 
 impl Directory {
     /// The id of a new role.
-    pub(super) fn create_role(&mut self, name: &str, permissions: &[&str]) -> String {
+    pub(super) fn create_role(
+        &mut self,
+        name: &str,
+        description: Option<&str>,
+        permissions: Vec<Granted>,
+    ) -> String {
         assert!(self.role_id(name).is_none(), "a name stands for one role");
         self.made += 1;
         let id = format!("rol_{:016}", self.made);
         let role = Role {
             name: name.to_owned(),
-            permissions: permissions.iter().map(ToString::to_string).collect(),
+            description: description.unwrap_or_default().to_owned(),
+            permissions,
         };
         self.roles.insert(id.clone(), role);
         id
@@ -109,13 +124,15 @@ impl Directory {
         names
     }
 
-    /// What the user may do now: by roles, and without.
-    pub(super) fn permissions_of(&self, user: &str) -> Vec<String> {
+    /// What the user may do at an API now: by roles, and without.
+    pub(super) fn permissions_of(&self, user: &str, api: &str) -> Vec<String> {
         let Some(user) = self.users.get(user) else {
             return Vec::new();
         };
         let by_roles = user.roles.iter().filter_map(|id| self.roles.get(id));
         let by_roles = by_roles.flat_map(|role| &role.permissions);
+        let by_roles = by_roles.filter(|granted| granted.api == api);
+        let by_roles = by_roles.map(|granted| &granted.name);
         let all: BTreeSet<_> = by_roles.chain(&user.extra).cloned().collect();
         all.into_iter().collect()
     }
@@ -132,7 +149,7 @@ impl Directory {
 
     pub(super) fn role_json(&self, id: &str) -> Option<Value> {
         let role = self.roles.get(id)?;
-        Some(json!({ "id": id, "name": role.name, "description": format!("Role {}", role.name) }))
+        Some(json!({ "id": id, "name": role.name, "description": role.description }))
     }
 }
 

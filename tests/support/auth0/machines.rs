@@ -18,6 +18,15 @@ const SCOPES: [&str; 6] = [
     "delete:role_members",
 ];
 
+/// What set-up needs besides.
+pub(super) const SETUP_SCOPES: [&str; 5] = [
+    "create:roles",
+    "update:roles",
+    "read:resource_servers",
+    "create:resource_servers",
+    "update:resource_servers",
+];
+
 /// Auth0's default, in seconds.
 const DAY: u64 = 24 * 60 * 60;
 

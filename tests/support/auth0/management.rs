@@ -2,6 +2,7 @@
 
 mod endpoints;
 mod input;
+mod setup;
 
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -96,7 +97,21 @@ fn route(method: &Method, segments: &[&str]) -> Option<Endpoint> {
             endpoints::members,
             &["read:users", "read:roles", "read:role_members"],
         ),
-        ("GET", ["roles", _, "permissions"]) => (endpoints::permissions, &["read:roles"]),
+        ("GET", ["users-by-email"]) => (setup::users_by_email, &["read:users"]),
+        _ => return route_of_setup(method, segments),
+    })
+}
+
+fn route_of_setup(method: &Method, segments: &[&str]) -> Option<Endpoint> {
+    Some(match (method.as_str(), segments) {
+        ("GET", ["resource-servers"]) => (setup::apis, &["read:resource_servers"]),
+        ("POST", ["resource-servers"]) => (setup::create_api, &["create:resource_servers"]),
+        ("GET", ["resource-servers", _]) => (setup::api, &["read:resource_servers"]),
+        ("PATCH", ["resource-servers", _]) => (setup::patch_api, &["update:resource_servers"]),
+        ("POST", ["roles"]) => (setup::create_role, &["create:roles"]),
+        ("GET", ["roles", _, "permissions"]) => (setup::permissions, &["read:roles"]),
+        ("POST", ["roles", _, "permissions"]) => (setup::add_permissions, &["update:roles"]),
+        ("DELETE", ["roles", _, "permissions"]) => (setup::remove_permissions, &["update:roles"]),
         _ => return None,
     })
 }

@@ -6,9 +6,9 @@ use http::Method;
 use http::request::Parts;
 use serde_json::{Map, Value};
 
-use super::directory::User;
+use super::directory::{Granted, User};
 use super::troubles::matches;
-use super::{Auth0, Budget};
+use super::{AUDIENCE, Auth0, Budget};
 
 /// A request for the Management API.
 #[derive(Clone, Debug)]
@@ -43,6 +43,7 @@ impl Auth0 {
         let user = state.directory.users.entry(subject.to_owned()).or_default();
         user.login = Some(name.to_owned());
         user.extra = permissions.iter().map(ToString::to_string).collect();
+        state.learn(permissions);
     }
 
     /// Adds a user, or sets the e-mail of one.
@@ -60,10 +61,22 @@ impl Auth0 {
         self.tenant.changed.send_replace(());
     }
 
-    /// Makes a role and tells its id.
+    /// Makes a role and tells its id. The API learns the permissions that it does not know.
     pub(crate) fn create_role(&self, name: &str, permissions: &[&str]) -> String {
         let mut state = self.tenant.state();
-        state.directory.create_role(name, permissions)
+        state.learn(permissions);
+        let granted = permissions.iter().map(|name| Granted {
+            api: AUDIENCE.to_owned(),
+            name: (*name).to_owned(),
+        });
+        let granted = granted.collect();
+        state.directory.create_role(name, None, granted)
+    }
+
+    /// The id of a role.
+    pub(crate) fn role_id(&self, name: &str) -> String {
+        let id = self.tenant.state().directory.role_id(name);
+        id.expect("a role of this name")
     }
 
     /// Deletes a role; nobody holds it any more.

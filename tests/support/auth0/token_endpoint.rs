@@ -18,7 +18,7 @@ pub(super) fn answer(tenant: &Tenant, body: &[u8]) -> Response<Body> {
         }
         "client_credentials" => {
             let subject = format!("{}@clients", text("client_id"));
-            sell(tenant, audience, &subject, &[])
+            sell(tenant, audience, &subject, Some(&[]))
         }
         "password" => user(tenant, audience, text("username")),
         _ => refuse(
@@ -56,10 +56,10 @@ fn user(tenant: &Tenant, audience: &str, name: &str) -> Response<Body> {
     let found = {
         let state = tenant.state();
         let id = state.directory.sign_in(name).map(ToOwned::to_owned);
-        id.map(|id| (state.directory.permissions_of(&id), id))
+        id.map(|id| (state.permissions_of(&id, audience), id))
     };
     match found {
-        Some((permissions, id)) => sell(tenant, audience, &id, &permissions),
+        Some((permissions, id)) => sell(tenant, audience, &id, permissions.as_deref()),
         None => refuse(
             StatusCode::FORBIDDEN,
             "invalid_grant",
@@ -68,12 +68,27 @@ fn user(tenant: &Tenant, audience: &str, name: &str) -> Response<Body> {
     }
 }
 
-fn sell(tenant: &Tenant, audience: &str, subject: &str, permissions: &[String]) -> Response<Body> {
-    let permissions: Vec<&str> = permissions.iter().map(String::as_str).collect();
-    let token = Token::new(&tenant.url, audience, subject, &permissions);
+/// `None` where tokens do not list permissions.
+fn sell(
+    tenant: &Tenant,
+    audience: &str,
+    subject: &str,
+    permissions: Option<&[String]>,
+) -> Response<Body> {
+    let token = user_token(&tenant.url, audience, subject, permissions);
     let answer =
         json!({ "access_token": tenant.sign(&token), "token_type": "Bearer", "expires_in": 3600 });
     json_response(StatusCode::OK, &answer)
+}
+
+fn user_token(url: &str, audience: &str, subject: &str, permissions: Option<&[String]>) -> Token {
+    let listed = permissions.unwrap_or_default().iter();
+    let listed: Vec<&str> = listed.map(String::as_str).collect();
+    let token = Token::new(url, audience, subject, &listed);
+    match permissions {
+        Some(_) => token,
+        None => token.without("permissions"),
+    }
 }
 
 fn refuse(status: StatusCode, error: &str, description: &str) -> Response<Body> {
@@ -99,8 +114,12 @@ impl Tenant {
 impl Auth0 {
     /// A token as the user would get it by signing in now: what their roles allow, and what they were given besides.
     pub(crate) fn token_for(&self, user: &str) -> String {
-        let permissions = self.tenant.state().directory.permissions_of(user);
-        let permissions: Vec<&str> = permissions.iter().map(String::as_str).collect();
-        self.token(user, &permissions)
+        let permissions = self.tenant.state().permissions_of(user, AUDIENCE);
+        self.sign(&user_token(
+            self.url(),
+            AUDIENCE,
+            user,
+            permissions.as_deref(),
+        ))
     }
 }

@@ -101,19 +101,6 @@ pub(super) fn roles(state: &mut State, input: &Input<'_>) -> Outcome {
     Ok((StatusCode::OK, Some(page.page("roles", &found))))
 }
 
-pub(super) fn permissions(state: &mut State, input: &Input<'_>) -> Outcome {
-    input.only(&["page", "per_page", "include_totals"])?;
-    let page = input.numbered()?;
-    let Some(role) = state.directory.roles.get(input.id) else {
-        return Err(no_role());
-    };
-    let permissions = role.permissions.iter().map(|name| {
-        json!({ "permission_name": name, "resource_server_identifier": crate::support::auth0::AUDIENCE })
-    });
-    let permissions: Vec<Value> = permissions.collect();
-    Ok((StatusCode::OK, Some(page.page("permissions", &permissions))))
-}
-
 pub(super) fn members(state: &mut State, input: &Input<'_>) -> Outcome {
     let checkpoint = ["from", "take"]
         .iter()
@@ -181,7 +168,7 @@ fn exist(state: &State, ids: &BTreeSet<String>) -> Result<(), Refused> {
     }
 }
 
-fn no_role() -> Refused {
+pub(super) fn no_role() -> Refused {
     Refused::new(404, "The role does not exist.", Some("inexistent_role"))
 }
 
