@@ -3,6 +3,7 @@
 //! Objects are reduced to what counts here, read the same from older and newer API versions. What they mean for a
 //! user is not decided here.
 
+mod account;
 mod client;
 mod error;
 mod event;
@@ -13,6 +14,7 @@ mod signature;
 
 use std::time::Duration;
 
+pub use account::{Account, Page, Price, Right, WebhookEndpoint};
 pub use client::Client;
 pub use error::{Error, Kind};
 pub use event::{EVENT_TYPES, Envelope, EventError, Form, matters};

@@ -3,11 +3,13 @@
 mod account;
 mod call;
 mod lack;
+mod lists;
 mod page;
 mod purchase;
 mod refusal;
 mod retry;
 mod send;
+mod setup;
 mod whose;
 
 use std::sync::Arc;
@@ -84,6 +86,7 @@ impl Client {
             None => Ok(Some(Customer {
                 id: id.to_owned(),
                 user: None,
+                email: None,
                 deleted: false,
                 is_withheld: true,
             })),

@@ -23,6 +23,8 @@ pub struct Customer {
     pub id: String,
     /// Metadata `auth0_user_id`.
     pub user: Option<String>,
+    /// Where it is written to, unproved: for the eyes of an operator who looks for it.
+    pub email: Option<String>,
     /// Whether it is deleted.
     pub deleted: bool,
     /// Whether it was not to be seen: nothing of the above is known then.

@@ -3,9 +3,12 @@
 mod described;
 mod lists;
 mod retries;
+mod rights;
 mod secrets;
 mod server;
 mod sessions;
+mod setup;
 pub(crate) mod simple;
+mod whole;
 mod world;
 mod writes;

@@ -9,3 +9,4 @@ mod refusals;
 mod sequences;
 mod setup;
 mod shapes;
+mod webhooks;

@@ -26,7 +26,7 @@ mod state;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -119,6 +119,13 @@ impl Stripe {
         stripe
     }
 
+    /// Starts an account that nothing was set up in but what it sells: no customer portal, no webhook endpoint.
+    pub(crate) fn start_empty() -> Self {
+        let stripe = Self::start();
+        stripe.set_up_portal(false);
+        stripe
+    }
+
     /// Begins to accept connections again.
     pub(crate) fn come_up(&mut self) {
         if let Some(reserved) = self.reserved.take() {
@@ -173,6 +180,7 @@ impl Stripe {
         self.account.change(|state| {
             state.settings.live = true;
             state.settings.keys = [LIVE_KEY.to_owned()].into();
+            state.objects.become_live();
         });
     }
 
@@ -186,7 +194,11 @@ impl Stripe {
     pub(crate) fn set_up_portal(&self, is_set_up: bool) {
         self.account.change(|state| {
             state.settings.portal = is_set_up;
-            state.set(make::CONFIGURATION, json!({ "active": is_set_up }));
+            if is_set_up {
+                state.open_the_portal();
+            } else {
+                state.objects.remove(make::CONFIGURATION);
+            }
         });
     }
 
@@ -196,7 +208,8 @@ impl Stripe {
             .change(|state| state.settings.lists_deleted = listed);
     }
 
-    /// Sets the account's clock, which stands from then on; `None` lets it follow the system's.
+    /// Sets the account's clock, which stands from then on, in the `Date` of answers too; `None` lets it follow the
+    /// system's.
     pub(crate) fn set_time(&self, seconds: Option<i64>) {
         self.account.change(|state| state.set_time = seconds);
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::send::Sender;
+use crate::stripe::account::Page;
 use crate::stripe::error::{Error, Kind};
 use crate::stripe::form::Params;
 use crate::stripe::json;
@@ -20,6 +21,37 @@ const OWNERS: [&str; 4] = ["customer", "subscription", "charge", "payment_intent
 const MAX_PAGES: usize = 50;
 
 impl Sender {
+    /// The page of what `call` lists that comes after `after`, or the first, read by `read`.
+    ///
+    /// # Errors
+    ///
+    /// When the page cannot be had or read, or says that there is more and not where.
+    pub(super) async fn page<T>(
+        &self,
+        mut call: Call,
+        after: Option<&str>,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Page<T>, Error> {
+        let unreadable = || Error::of(call.template, Kind::Unreadable);
+        let mut params = call.params.with(&["limit"], PER_PAGE);
+        if let Some(after) = after {
+            params = params.with(&["starting_after"], after);
+        }
+        call.params = params;
+        let page = self.send(&call).await?;
+        let data = data(&page).ok_or_else(unreadable)?;
+        let items: Option<Vec<T>> = data.iter().map(read).collect();
+        let items = items.ok_or_else(unreadable)?;
+        if !json::flag(&page, "has_more") {
+            return Ok(Page { items, next: None });
+        }
+        // Who is sent to where they come from would never end.
+        let next = data.last().and_then(json::id_of);
+        let next = next.filter(|next| after != Some(next.as_str()));
+        let next = Some(next.ok_or_else(unreadable)?);
+        Ok(Page { items, next })
+    }
+
     /// Everything that `call` lists, read by `read`, each once.
     ///
     /// # Errors

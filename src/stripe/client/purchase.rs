@@ -12,7 +12,7 @@ use crate::stripe::object::read::{self, Part, Session};
 use crate::stripe::object::{CheckoutSession, SessionMode, SessionStatus};
 
 const LINE_ITEMS: &str = "/v1/checkout/sessions/{id}/line_items";
-const DISPUTES: &str = "/v1/disputes";
+pub(super) const DISPUTES: &str = "/v1/disputes";
 
 const NO_MONEY: &str =
     "payments are not to be seen: money that was given back or is disputed stays unnoticed";

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -39,6 +40,8 @@ struct Failure {
     kind: Kind,
     /// Whether another attempt may help.
     again: bool,
+    /// 403: the key is known, and lacks the right. With 401 it is not known.
+    forbidden: bool,
     request_id: Option<String>,
     retry_after: Option<Duration>,
 }
@@ -69,6 +72,20 @@ impl Sender {
 
     /// Sends `call` until it is answered, or trying again does not help.
     pub(super) async fn send(&self, call: &Call) -> Result<Value, Error> {
+        let sent = self.persist(call).await;
+        sent.map_err(|failure| failure.into_error(call.template))
+    }
+
+    /// Sends `call` like [`Sender::send`]; `None` when the key lacks the right to it.
+    pub(super) async fn send_if_allowed(&self, call: &Call) -> Result<Option<Value>, Error> {
+        match self.persist(call).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(failure) if failure.forbidden => Ok(None),
+            Err(failure) => Err(failure.into_error(call.template)),
+        }
+    }
+
+    async fn persist(&self, call: &Call) -> Result<Value, Failure> {
         let mut tried = 0;
         loop {
             let failure = match self.attempt(call).await {
@@ -81,7 +98,7 @@ impl Sender {
                 .filter(|_| failure.again);
             log_failure(call, &failure, wait);
             let Some(wait) = wait else {
-                return Err(failure.into_error(call.template));
+                return Err(failure);
             };
             tokio::time::sleep(wait).await;
             tried += 1;
@@ -161,6 +178,7 @@ async fn read(call: &Call, mut answer: reqwest::Response) -> Result<Value, Failu
     let failed = |kind, again| Failure {
         kind,
         again,
+        forbidden: status == StatusCode::FORBIDDEN,
         request_id: request_id.clone(),
         retry_after,
     };
@@ -211,6 +229,7 @@ impl Failure {
         Self {
             kind: Kind::Unreachable,
             again: true,
+            forbidden: false,
             request_id: None,
             retry_after: None,
         }

@@ -9,7 +9,7 @@ use crate::stripe::form::Params;
 use crate::stripe::json;
 use crate::stripe::object::{Whose, read};
 
-const INVOICE: &str = "/v1/invoices/{id}";
+pub(super) const INVOICE: &str = "/v1/invoices/{id}";
 const DISPUTE: &str = "/v1/disputes/{id}";
 const REFUND: &str = "/v1/refunds/{id}";
 

@@ -1,6 +1,12 @@
 //! Stripe's objects out of JSON, from older and newer API versions alike. `None` is what is no such object.
 
+mod account;
+
 use serde_json::Value;
+
+pub(in crate::stripe) use account::{
+    account, is_usual_portal, price, signing_secret, webhook_endpoint,
+};
 
 use super::{
     CheckoutSession, Customer, Owner, PortalSession, SessionMode, SessionStatus, Subscription,
@@ -9,6 +15,9 @@ use super::{
 use crate::clock::UnixSeconds;
 use crate::entitlement::{DisputeStatus, Payment, SubscriptionStatus};
 use crate::stripe::json;
+
+/// Longest e-mail address that is kept (RFC 5321, section 4.5.3.1.3).
+const MAX_EMAIL: usize = 254;
 
 /// An object that may lack the rest of a list.
 pub(in crate::stripe) struct Part<T> {
@@ -46,6 +55,9 @@ pub(in crate::stripe) fn customer(object: &Value) -> Option<Customer> {
     Some(Customer {
         id: json::id_of(object)?,
         user: json::user(object),
+        email: json::text(object, "email")
+            .filter(|email| email.len() <= MAX_EMAIL)
+            .map(str::to_owned),
         deleted: json::flag(object, "deleted"),
         is_withheld: false,
     })

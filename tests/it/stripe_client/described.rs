@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tollgate::stripe::{IdempotencyKey, SessionMode};
+use tollgate::stripe::{EVENT_TYPES, IdempotencyKey, Right, SessionMode};
 
 use super::server::{Asked, Say, Stripe, missing, ok, page};
 use super::world::{but, charge, intent, paid_session};
@@ -39,6 +39,11 @@ fn answer(asked: &Asked) -> Say {
             ok(json!({ "id": "bps_1", "url": "https://x.test/" }))
         }
         ("POST", "/v1/checkout/sessions") | (_, "/v1/checkout/sessions/cs_1") => ok(session),
+        ("GET", "/v1/customers" | "/v1/refunds") => list(json!({})),
+        ("GET", "/v1/webhook_endpoints") => list(endpoint()),
+        (_, "/v1/webhook_endpoints" | "/v1/webhook_endpoints/we_1") => ok(endpoint()),
+        (_, "/v1/billing_portal/configurations") => list(json!({ "active": true })),
+        (_, "/v1/prices/price_1") => ok(json!({ "id": "price_1" })),
         (_, "/v1/customers" | "/v1/customers/cus_1") => ok(json!({ "id": "cus_1" })),
         (_, "/v1/subscriptions/sub_1") => ok(subscription),
         (_, "/v1/subscriptions") => list(subscription),
@@ -54,6 +59,42 @@ fn answer(asked: &Asked) -> Say {
         (_, "/v1/account") => ok(json!({ "id": "acct_1" })),
         (_, "/v1/invoices/in_1") => ok(json!({ "id": "in_1", "customer": "cus_1" })),
         _ => missing(),
+    }
+}
+
+fn endpoint() -> Value {
+    json!({ "id": "we_1", "url": "https://x.test/hook", "secret": "whsec_1" })
+}
+
+/// Makes every call of set-up, and those that go through the whole account.
+async fn exercise_setup(stripe: &Stripe) {
+    let (client, key) = (stripe.client(0), IdempotencyKey("intent".to_owned()));
+    let answered = "an answer";
+    client.account().await.expect(answered);
+    client.price("price_1").await.expect(answered);
+    client.webhook_endpoints().await.expect(answered);
+    client
+        .create_webhook_endpoint("https://x.test/hook", EVENT_TYPES, &key)
+        .await
+        .expect(answered);
+    let events: Vec<String> = EVENT_TYPES.iter().map(ToString::to_string).collect();
+    for (events, enable) in [(Some(&events[..]), false), (None, true)] {
+        client
+            .update_webhook_endpoint("we_1", events, enable, &key)
+            .await
+            .expect(answered);
+    }
+    client.has_portal().await.expect(answered);
+    for right in Right::NEEDED {
+        assert!(client.may(right).await.expect(answered));
+    }
+    for right in [Right::WebhookEndpointsRead, Right::WebhookEndpointsWrite] {
+        assert!(client.may(right).await.expect(answered));
+    }
+    for after in [None, Some("x_1")] {
+        client.customers_after(after).await.expect(answered);
+        client.subscriptions_after(after).await.expect(answered);
+        client.sessions_after(after).await.expect(answered);
     }
 }
 
@@ -110,6 +151,7 @@ async fn every_request_is_as_stripe_describes_it() {
     };
     let stripe = Stripe::start(|asked, _| answer(asked));
     exercise(&stripe).await;
+    exercise_setup(&stripe).await;
     let (mut requests, mut operations) = (0, BTreeSet::new());
     for asked in stripe.asked() {
         assert_eq!(asked.other, "", "{asked:?}");
@@ -127,29 +169,39 @@ async fn every_request_is_as_stripe_describes_it() {
     }
     let listed: Vec<&str> = operations.iter().map(String::as_str).collect();
     assert_eq!(listed, OPERATIONS);
-    assert!(requests >= 50, "{requests} requests");
+    assert!(requests >= 90, "{requests} requests");
 }
 
 /// What the client asks of Stripe, all of it.
-const OPERATIONS: [&str; 18] = [
+const OPERATIONS: [&str; 28] = [
     "DELETE /v1/subscriptions/{subscription_exposed_id}",
     "GET /v1/account",
+    "GET /v1/billing_portal/configurations",
     "GET /v1/charges/{charge}",
     "GET /v1/checkout/sessions",
     "GET /v1/checkout/sessions/{session}",
     "GET /v1/checkout/sessions/{session}/line_items",
+    "GET /v1/customers",
     "GET /v1/customers/{customer}",
     "GET /v1/disputes",
     "GET /v1/events/{id}",
     "GET /v1/invoices/{invoice}",
     "GET /v1/payment_intents/{intent}",
+    "GET /v1/prices/{price}",
+    "GET /v1/products/{id}",
+    "GET /v1/refunds",
     "GET /v1/subscription_items",
     "GET /v1/subscriptions",
     "GET /v1/subscriptions/{subscription_exposed_id}",
+    "GET /v1/webhook_endpoints",
     "POST /v1/billing_portal/sessions",
     "POST /v1/checkout/sessions",
+    "POST /v1/checkout/sessions/{session}/expire",
     "POST /v1/customers",
+    "POST /v1/customers/{customer}",
     "POST /v1/subscriptions/{subscription_exposed_id}",
+    "POST /v1/webhook_endpoints",
+    "POST /v1/webhook_endpoints/{webhook_endpoint}",
 ];
 
 #[test]

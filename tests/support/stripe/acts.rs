@@ -222,4 +222,44 @@ impl Stripe {
     pub(crate) fn retire_price(&self, id: &str) {
         self.act(|state| state.set(id, json!({ "active": false })));
     }
+
+    /// A price that is sold again.
+    pub(crate) fn sell_again(&self, id: &str) {
+        self.act(|state| state.set(id, json!({ "active": true })));
+    }
+
+    /// A price of the other kind: by the month, or once.
+    pub(crate) fn sell_by_month(&self, id: &str, monthly: bool) {
+        self.act(|state| state.set_kind(id, monthly));
+    }
+
+    /// An object of the other mode: no key of this one sees it; and back.
+    pub(crate) fn move_to_other_mode(&self, id: &str, moved: bool) {
+        self.act(|state| {
+            state.set(id, json!({ "livemode": state.settings.live != moved }));
+            state.objects.hide(id, moved);
+        });
+    }
+
+    /// Any fields of any object, without an event: what Stripe itself would not say.
+    pub(crate) fn pretend(&self, id: &str, fields: Value) {
+        self.act(|state| state.set(id, fields));
+    }
+
+    /// A webhook endpoint made in the dashboard, which gets the events from now on. Gives its id.
+    pub(crate) fn new_webhook_endpoint(
+        &self,
+        url: &str,
+        kinds: &[&str],
+        version: Option<&str>,
+    ) -> String {
+        let given = json!({ "url": url, "enabled_events": kinds, "api_version": version });
+        self.act(|state| state.new_webhook_endpoint(&given))
+    }
+
+    /// The secret that signs what this endpoint gets.
+    pub(crate) fn secret_of(&self, endpoint: &str) -> String {
+        let secret = |state: &super::State| state.linked(endpoint, "_secret");
+        self.account.look(secret).expect("an endpoint")
+    }
 }

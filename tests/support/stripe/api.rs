@@ -6,6 +6,7 @@ mod endpoint;
 mod lists;
 mod others;
 mod subscriptions;
+mod webhooks;
 
 use serde_json::{Map, Value};
 
@@ -233,11 +234,12 @@ impl State {
         let found = self
             .objects
             .find(id)
-            .filter(|found| text(found, "object") == object);
+            .filter(|found| text(found, "object") == object && !is_of_other_mode(found));
         let other_mode = if self.settings.live { "test" } else { "live" };
         let missing = || {
             let mut named = id.to_owned();
-            if id.starts_with(&format!("cs_{other_mode}")) {
+            let known = self.objects.find(id).is_some_and(is_of_other_mode);
+            if known || id.starts_with(&format!("cs_{other_mode}")) {
                 named = format!(
                     "{id}'; a similar object exists in {other_mode} mode, but a key of the other was used"
                 );
@@ -258,6 +260,11 @@ impl State {
             .map(|_| ())
             .ok_or_else(|| Refusal::no_such("customer", id, "customer"))
     }
+}
+
+/// Whether no key of this mode sees it.
+fn is_of_other_mode(object: &Value) -> bool {
+    object.get("_other_mode").is_some()
 }
 
 /// The endpoint of `path`, and what stands for its `{id}`.

@@ -1,24 +1,22 @@
-//! Events on their way to the endpoint: by themselves, with retries, or one by one as a test says.
+//! Events on their way: by themselves, with retries, or one by one as a test says.
 
-use std::collections::{BTreeSet, HashSet};
-use std::net::SocketAddr;
+mod destination;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde_json::Value;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::Account;
 use super::event::{Event, Form};
-use super::sign::sign_with_all;
 use super::state::State;
-use crate::support::raw::{Reply, Wire};
-use crate::support::token;
+use crate::support::raw::Reply;
 
-/// The real deadline is not published; no good endpoint needs so long.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) use destination::Target;
+use destination::{Destination, Name};
+
 /// The wait between two attempts at an event grows to this; real ones grow to hours.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -40,139 +38,112 @@ impl Attempt {
     }
 }
 
-/// Where events go.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    address: SocketAddr,
-    path: String,
-}
-
-impl Target {
-    /// `http://127.0.0.1:8001/stripe/webhook`.
-    pub(super) fn parse(url: &str) -> Self {
-        let rest = url.strip_prefix("http://").expect("an http:// URL");
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        Self {
-            address: authority.parse().expect("an address and a port"),
-            path: format!("/{path}"),
-        }
-    }
-
-    async fn post(&self, body: &str, signature: &str) -> Option<Reply> {
-        let post = async {
-            let mut wire = Wire::over(TcpStream::connect(self.address).await.ok()?);
-            let head = format!(
-                "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)\r\n\
-                 Accept: */*; q=0.5, application/xml\r\nCache-Control: no-cache\r\nContent-Type: application/json; \
-                 charset=utf-8\r\nStripe-Signature: {signature}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-                self.path,
-                self.address,
-                body.len()
-            );
-            wire.try_send(head + body).await.ok()?;
-            wire.try_reply(false).await.ok()
-        };
-        timeout(DEADLINE, post).await.ok().flatten()
-    }
-}
-
 /// What is on its way.
 pub(super) struct Sending {
+    /// Where a test says.
     pub(super) target: Option<Target>,
+    /// The ids of the endpoints that were made by the API.
+    pub(super) endpoints: Vec<String>,
     /// Nothing is sent by itself.
     pub(super) is_held: bool,
     /// How many at once.
     pub(super) at_once: usize,
     /// The first wait; each next one is twice as long.
     pub(super) back_off: Duration,
-    /// Types that the endpoint has subscribed to; `None` for all.
+    /// Types that go to where a test says; `None` for all.
     pub(super) subscribed: Option<BTreeSet<String>>,
     /// The time of signatures, when a test has set it.
     pub(super) signing_time: Option<i64>,
     pub(super) attempts: Vec<Attempt>,
-    acknowledged: HashSet<String>,
+    acknowledged: HashMap<Name, HashSet<String>>,
     queue: Vec<Due>,
-    /// How many events of the outbox have been put into the queue.
-    queued: usize,
+    /// How many events of the outbox have been put into the queue, for each destination.
+    queued: HashMap<Name, usize>,
 }
 
 impl Default for Sending {
     fn default() -> Self {
         Self {
             target: None,
+            endpoints: Vec::new(),
             is_held: false,
             at_once: 1,
             back_off: Duration::from_millis(50),
             subscribed: None,
             signing_time: None,
             attempts: Vec::new(),
-            acknowledged: HashSet::new(),
+            acknowledged: HashMap::new(),
             queue: Vec::new(),
-            queued: 0,
+            queued: HashMap::new(),
         }
     }
 }
 
-/// An event and when it is next tried.
+/// An event, where it goes, and when it is next tried.
 struct Due {
     event: Event,
+    to: Destination,
     at: Instant,
     wait: Duration,
 }
 
 impl Sending {
-    /// Whether the endpoint has taken the event.
-    pub(super) fn is_acknowledged(&self, id: &str) -> bool {
-        self.acknowledged.contains(id)
+    /// Whether the destination has taken the event.
+    fn has(&self, name: &Name, id: &str) -> bool {
+        let taken = self.acknowledged.get(name);
+        taken.is_some_and(|taken| taken.contains(id))
     }
 
-    fn note(&mut self, event: &Event, attempt: Attempt) {
+    fn note(&mut self, name: &Name, event: &Event, attempt: Attempt) {
         if attempt.is_acknowledged() {
-            self.acknowledged.insert(event.id.clone());
+            let taken = self.acknowledged.entry(name.clone()).or_default();
+            taken.insert(event.id.clone());
         }
         self.attempts.push(attempt);
-    }
-
-    fn wants(&self, event: &Event) -> bool {
-        self.subscribed
-            .as_ref()
-            .is_none_or(|kinds| kinds.contains(&event.kind))
     }
 }
 
 impl State {
-    /// Whether the endpoint has taken every event that it wants.
+    /// Whether every endpoint has taken every event that it wants.
     pub(super) fn is_all_acknowledged(&self) -> bool {
-        let wanted = self.outbox.iter().filter(|event| self.sending.wants(event));
-        wanted
-            .into_iter()
-            .all(|event| self.sending.is_acknowledged(&event.id))
+        let destinations = self.destinations();
+        let mut events = self.outbox.iter().enumerate();
+        events.all(|(place, event)| self.pending_at(&destinations, place, event) == 0)
+    }
+
+    /// How many endpoints have yet to take the event.
+    pub(super) fn pending(&self, event: &Event) -> usize {
+        let place = self.outbox.iter().position(|known| known.id == event.id);
+        self.pending_at(&self.destinations(), place.unwrap_or_default(), event)
+    }
+
+    fn pending_at(&self, destinations: &[Destination], place: usize, event: &Event) -> usize {
+        let waits =
+            |to: &&Destination| to.wants(place, event) && !self.sending.has(&to.name, &event.id);
+        destinations.iter().filter(waits).count()
     }
 
     /// What is to be sent now, and when to look again.
     fn due(&mut self) -> (Vec<Due>, Option<Instant>) {
-        let sending = &mut self.sending;
-        if sending.is_held || sending.target.is_none() {
+        if self.sending.is_held {
             return (Vec::new(), None);
         }
         let now = Instant::now();
-        for event in &self.outbox[sending.queued..] {
-            if sending.wants(event) && !sending.is_acknowledged(&event.id) {
-                let (event, wait) = (event.clone(), sending.back_off);
-                sending.queue.push(Due {
-                    event,
-                    at: now,
-                    wait,
-                });
-            }
+        let mut destinations = self.destinations();
+        destinations.retain(|to| to.target.is_some());
+        for to in &destinations {
+            self.enqueue(to, now);
         }
-        sending.queued = self.outbox.len();
+        let sending = &mut self.sending;
         let mut due = Vec::new();
-        for next in std::mem::take(&mut sending.queue) {
-            if sending.is_acknowledged(&next.event.id) {
+        for mut next in std::mem::take(&mut sending.queue) {
+            // As it is now: switched off, moved, or signed with another secret.
+            let to = destinations.iter().find(|to| to.name == next.to.name);
+            let Some(to) = to.filter(|to| !sending.has(&to.name, &next.event.id)) else {
                 continue;
-            }
+            };
             if next.at <= now && due.len() < sending.at_once {
+                next.to = to.clone();
                 due.push(next);
             } else {
                 sending.queue.push(next);
@@ -181,21 +152,31 @@ impl State {
         (due, sending.queue.iter().map(|next| next.at).min())
     }
 
+    /// Puts the events that are new for `to` into the queue.
+    fn enqueue(&mut self, to: &Destination, now: Instant) {
+        let sending = &mut self.sending;
+        let queued = sending.queued.insert(to.name.clone(), self.outbox.len());
+        let queued = queued.unwrap_or_default();
+        for (place, event) in self.outbox.iter().enumerate().skip(queued) {
+            if to.wants(place, event) && !sending.has(&to.name, &event.id) {
+                sending.queue.push(Due {
+                    event: event.clone(),
+                    to: to.clone(),
+                    at: now,
+                    wait: sending.back_off,
+                });
+            }
+        }
+    }
+
     fn again(&mut self, due: Due) {
-        if !self.sending.is_acknowledged(&due.event.id) {
+        if !self.sending.has(&due.to.name, &due.event.id) {
             self.sending.queue.push(Due {
                 at: Instant::now() + due.wait,
                 wait: LONGEST_WAIT.min(due.wait * 2),
                 ..due
             });
         }
-    }
-
-    /// The header that signs `body` now, with every secret of the endpoint.
-    pub(super) fn signature(&self, body: &str) -> String {
-        let secrets: Vec<&str> = self.settings.secrets.iter().map(String::as_str).collect();
-        let t = self.sending.signing_time.unwrap_or_else(token::now);
-        sign_with_all(body.as_bytes(), &secrets, t)
     }
 }
 
@@ -215,39 +196,47 @@ impl Account {
                 }
                 continue;
             }
-            join_all(due.iter().map(|due| self.deliver_as_set(&due.event))).await;
+            join_all(due.iter().map(|due| self.deliver_as_set(due))).await;
             self.change(|state| due.into_iter().for_each(|due| state.again(due)));
         }
     }
 
-    async fn deliver_as_set(&self, event: &Event) {
-        let (form, older) = self.look(|state| (state.settings.form, state.settings.older_events));
-        self.deliver(event, form, older).await;
+    async fn deliver_as_set(&self, due: &Due) {
+        let form = self.look(|state| state.settings.form);
+        self.deliver_to(&due.to, &due.event, form, due.to.older)
+            .await;
     }
 
-    /// One attempt, signed anew.
+    /// One attempt at the first destination, signed anew.
     pub(super) async fn deliver(&self, event: &Event, form: Form, older: bool) -> Option<Reply> {
-        let body = event.body(form, older);
-        let reply = self.post(&body).await;
+        let to = self.look(State::first_destination);
+        self.deliver_to(&to, event, form, older).await
+    }
+
+    async fn deliver_to(
+        &self,
+        to: &Destination,
+        event: &Event,
+        form: Form,
+        older: bool,
+    ) -> Option<Reply> {
+        let body = event.body(form, older).to_string();
+        let signature = to.sign(&body, self.look(State::signing_time));
+        let target = to.target.as_ref().expect("an endpoint");
+        let reply = target.post(&body, &signature).await;
         let attempt = Attempt {
             event: event.id_in(form),
             kind: event.kind.clone(),
             status: reply.as_ref().map(|reply| reply.status),
         };
-        self.change(|state| state.sending.note(event, attempt));
+        self.change(|state| state.sending.note(&to.name, event, attempt));
         reply
-    }
-
-    async fn post(&self, body: &Value) -> Option<Reply> {
-        let body = body.to_string();
-        let (target, signature) =
-            self.look(|state| (state.sending.target.clone(), state.signature(&body)));
-        target.expect("an endpoint").post(&body, &signature).await
     }
 
     /// Posts any text with any signature.
     pub(super) async fn post_raw(&self, body: &str, signature: &str) -> Option<Reply> {
-        let target = self.look(|state| state.sending.target.clone());
-        target.expect("an endpoint").post(body, signature).await
+        let to = self.look(State::first_destination);
+        let target = to.target.expect("an endpoint");
+        target.post(body, signature).await
     }
 }

@@ -73,7 +73,7 @@ impl Event {
     }
 
     /// The event as `GET /v1/events` and deliveries show it.
-    pub(super) fn snapshot(&self, older: bool, pending: u32) -> Value {
+    pub(super) fn snapshot(&self, older: bool, pending: usize) -> Value {
         let mut data = json!({ "object": render::shown(&self.object, older) });
         if self.previous.is_object() {
             data["previous_attributes"] = render::shown(&self.previous, older);

@@ -10,8 +10,9 @@ use crate::support::raw::Reply;
 impl Stripe {
     /// Events go to this URL from now on, those that have waited for it first.
     pub(crate) fn send_to(&self, url: &str) {
-        let target = Some(Target::parse(url));
-        self.account.change(|state| state.sending.target = target);
+        let target = Target::parse(url).expect("http:// with an address and a port");
+        self.account
+            .change(|state| state.sending.target = Some(target));
     }
 
     /// Nothing is sent by itself; a test takes the events and delivers them.
@@ -34,7 +35,7 @@ impl Stripe {
         self.account.change(|state| state.sending.back_off = wait);
     }
 
-    /// The endpoint gets these types alone.
+    /// Where [`Stripe::send_to`] says gets these types alone.
     pub(crate) fn subscribe(&self, kinds: &[&str]) {
         let kinds = kinds.iter().map(ToString::to_string).collect();
         self.account
@@ -52,7 +53,7 @@ impl Stripe {
             .change(|state| state.settings.older_events = older);
     }
 
-    /// The secrets of the endpoint; several while one is rolled, each with its own `v1`.
+    /// The secrets for where [`Stripe::send_to`] says; several while one is rolled, each with its own `v1`.
     pub(crate) fn set_secrets(&self, secrets: &[&str]) {
         let secrets = secrets.iter().map(ToString::to_string).collect();
         self.account

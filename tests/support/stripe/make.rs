@@ -35,11 +35,29 @@ impl State {
         self.objects.add(
             json!({ "id": ACCOUNT, "object": "account", "charges_enabled": true, "country": "DE",
             "default_currency": "eur", "details_submitted": true, "email": "owner@example.test",
-            "payouts_enabled": true, "type": "standard" }),
+            "payouts_enabled": true, "type": "standard",
+            "settings": { "dashboard": { "display_name": "Stand-in", "timezone": "Europe/Berlin" } } }),
         );
+    }
+
+    /// The customer portal is set up, as the dashboard does it.
+    pub(super) fn open_the_portal(&mut self) {
+        self.objects.remove(CONFIGURATION);
         self.objects.add(json!({ "id": CONFIGURATION, "object": "billing_portal.configuration", "active": true,
-            "created": self.now(), "features": {}, "is_default": true, "livemode": false, "metadata": {},
+            "created": self.now(), "features": {}, "is_default": true, "livemode": self.settings.live, "metadata": {},
             "updated": self.now() }));
+    }
+
+    /// An endpoint, which gets the events from now on, signed with a secret of its own.
+    pub(super) fn new_webhook_endpoint(&mut self, given: &Value) -> String {
+        let (id, secret) = (self.objects.fresh("we"), self.objects.fresh("whsec"));
+        let endpoint = json!({ "id": id, "object": "webhook_endpoint", "api_version": given["api_version"],
+            "application": null, "created": self.now(), "description": given["description"],
+            "enabled_events": given["enabled_events"], "livemode": self.settings.live,
+            "metadata": or_empty(&given["metadata"]), "status": "enabled", "url": given["url"],
+            "_secret": secret, "_from": self.outbox.len() });
+        self.sending.endpoints.push(id.clone());
+        self.objects.add(endpoint)
     }
 
     pub(super) fn stock_the_shop(&mut self) {
@@ -50,13 +68,7 @@ impl State {
 
     pub(super) fn new_price(&mut self, id: &str, name: &str, amount: i64, monthly: bool) {
         let product = format!("prod_{}", id.trim_start_matches("price_"));
-        let recurring =
-            json!({ "interval": "month", "interval_count": 1, "usage_type": "licensed" });
-        let (recurring, kind) = if monthly {
-            (recurring, "recurring")
-        } else {
-            (Value::Null, "one_time")
-        };
+        let (recurring, kind) = kind_of(monthly);
         let (now, live) = (self.now(), self.settings.live);
         self.objects.add(json!({ "id": product, "object": "product", "active": true, "created": now, "updated": now,
             "default_price": id, "description": null, "images": [], "livemode": live, "marketing_features": [],
@@ -219,6 +231,12 @@ impl State {
         id
     }
 
+    /// A price becomes one of the other kind.
+    pub(super) fn set_kind(&mut self, price: &str, monthly: bool) {
+        let (recurring, kind) = kind_of(monthly);
+        self.set(price, json!({ "recurring": recurring, "type": kind }));
+    }
+
     /// What a period of `subscription` costs.
     pub(super) fn cost(&self, subscription: &str) -> i64 {
         let items = self.objects.of(subscription)["items"]["data"].as_array();
@@ -238,6 +256,17 @@ impl State {
     pub(super) fn linked(&self, id: &str, field: &str) -> Option<String> {
         let linked = text(self.objects.of(id), field);
         (!linked.is_empty()).then(|| linked.to_owned())
+    }
+}
+
+/// `recurring` and `type` of a price.
+fn kind_of(monthly: bool) -> (Value, &'static str) {
+    if monthly {
+        let recurring =
+            json!({ "interval": "month", "interval_count": 1, "usage_type": "licensed" });
+        (recurring, "recurring")
+    } else {
+        (Value::Null, "one_time")
     }
 }
 

@@ -52,10 +52,29 @@ impl Objects {
             .unwrap_or_else(|| unreachable!("there is no {id}"))
     }
 
+    /// Whether keys of this mode see `id`.
+    pub(super) fn hide(&mut self, id: &str, hidden: bool) {
+        if let Some(object) = self.of_mut(id).as_object_mut() {
+            object.remove("_other_mode");
+            if hidden {
+                object.insert("_other_mode".to_owned(), true.into());
+            }
+        }
+    }
+
     /// Forgets `id`.
     pub(super) fn remove(&mut self, id: &str) {
         self.by_id.remove(id);
         self.order.retain(|known| known != id);
+    }
+
+    /// What there is becomes of live mode.
+    pub(super) fn become_live(&mut self) {
+        for object in self.by_id.values_mut() {
+            if let Some(live) = object.get_mut("livemode") {
+                *live = true.into();
+            }
+        }
     }
 
     /// The objects of one type, newest first.

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -51,8 +52,20 @@ impl Account {
             (call, state.faults.next(&request.method, &request.path))
         });
         let answer = self.meet(&request, call, fault).await?;
-        self.change(|state| state.calls[call].status = Some(answer.status));
-        Some(respond(&answer, &request, call))
+        let time = self.change(|state| {
+            state.calls[call].status = Some(answer.status);
+            state.set_time
+        });
+        let mut response = respond(&answer, &request, call);
+        if let Some(time) = time.and_then(|time| u64::try_from(time).ok()) {
+            let date = UNIX_EPOCH + Duration::from_secs(time);
+            put(
+                response.headers_mut(),
+                "date",
+                &httpdate::fmt_http_date(date),
+            );
+        }
+        Some(response)
     }
 
     /// What comes of a call under `fault`.

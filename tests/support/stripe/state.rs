@@ -77,6 +77,7 @@ impl State {
             faults: Faults::default(),
         };
         state.open_the_account();
+        state.open_the_portal();
         state.stock_the_shop();
         state
     }

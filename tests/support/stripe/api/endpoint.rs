@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::params::{Field, Shape};
 use super::super::refusal::Refusal;
 use super::super::state::State;
-use super::{checkout, customers, lists, others, subscriptions};
+use super::{checkout, customers, lists, others, subscriptions, webhooks};
 
 /// One call.
 pub(super) struct Endpoint {
@@ -275,22 +275,22 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
         "POST",
         "webhook_endpoints",
         "webhook",
-        &[EXPAND, others::NEW_ENDPOINT],
-        others::new_endpoint,
+        &[EXPAND, webhooks::NEW],
+        webhooks::create,
     ),
     read("webhook_endpoints/{id}", "webhook", "webhook_endpoint"),
     call(
         "POST",
         "webhook_endpoints/{id}",
         "webhook",
-        &[EXPAND, others::OLD_ENDPOINT],
-        others::change_endpoint,
+        &[EXPAND, webhooks::FIELDS],
+        webhooks::update,
     ),
     call(
         "DELETE",
         "webhook_endpoints/{id}",
         "webhook",
         &[],
-        others::delete_endpoint,
+        webhooks::delete,
     ),
 ];

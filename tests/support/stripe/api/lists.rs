@@ -48,7 +48,7 @@ pub(super) fn list(state: &State, object: &str, params: &Value) -> Result<Value,
         filters.all(|(name, value)| is(found, name, value))
     };
     let all = state.objects.newest(object).filter(fits).filter(|found| {
-        let exists = found.get("_deleted").is_none();
+        let exists = found.get("_deleted").is_none() && !super::is_of_other_mode(found);
         exists && shows(found, params) && was_made(found, &params["created"])
     });
     let page = page(all.cloned().collect(), params)?;

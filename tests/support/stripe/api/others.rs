@@ -1,13 +1,12 @@
-//! The portal, events, the shop, webhook endpoints, the account.
+//! The portal, events, the shop, the account.
 
 use serde_json::{Value, json};
 
 use super::super::event::Event;
 use super::super::make::{ACCOUNT, CONFIGURATION};
-use super::super::objects::text;
 use super::super::params::{Field, Shape};
 use super::super::refusal::Refusal;
-use super::super::render::{self, merged};
+use super::super::render;
 use super::super::state::State;
 use super::{lists, page};
 
@@ -47,22 +46,6 @@ pub(super) const PRICES: &[Field] = &[
     ("type", Shape::Words(&["one_time", "recurring"])),
 ];
 pub(super) const PRODUCTS: &[Field] = &[("active", Shape::Flag)];
-pub(super) const NEW_ENDPOINT: &[Field] = &[
-    ("api_version", Shape::Text),
-    ("connect", Shape::Flag),
-    ("description", Shape::Unset),
-    ("enabled_events", Shape::List(&Shape::Text)),
-    ("metadata", Shape::Metadata),
-    ("url", Shape::Url),
-];
-pub(super) const OLD_ENDPOINT: &[Field] = &[
-    ("description", Shape::Unset),
-    ("disabled", Shape::Flag),
-    ("enabled_events", Shape::List(&Shape::Text)),
-    ("metadata", Shape::Metadata),
-    ("url", Shape::Url),
-];
-
 pub(super) fn open_portal(state: &mut State, _: &str, params: &Value) -> Result<Value, Refusal> {
     let Some(customer) = params["customer"].as_str() else {
         return Err(Refusal::required("customer"));
@@ -107,7 +90,7 @@ pub(super) fn events(state: &mut State, _: &str, params: &Value) -> Result<Value
         let kind = kinds.is_empty()
             || kinds.contains(&event.kind.as_str())
             || kinds.iter().any(|kind| is_below(&event.kind, kind));
-        let delivered = state.sending.is_acknowledged(&event.id);
+        let delivered = state.pending(event) == 0;
         kind && params["delivery_success"]
             .as_bool()
             .is_none_or(|success| success == delivered)
@@ -140,54 +123,10 @@ pub(super) fn event(state: &mut State, id: &str, _: &Value) -> Result<Value, Ref
 impl State {
     /// The event as the API shows it: in the account's version, like that of the endpoint.
     fn show(&self, event: &Event) -> Value {
-        let pending = u32::from(!self.sending.is_acknowledged(&event.id));
-        event.snapshot(self.settings.older_events, pending)
+        event.snapshot(self.settings.older_events, self.pending(event))
     }
 }
 
 pub(super) fn account(state: &mut State, _: &str, _: &Value) -> Result<Value, Refusal> {
     state.existing("account", ACCOUNT).cloned()
-}
-
-pub(super) fn new_endpoint(state: &mut State, _: &str, params: &Value) -> Result<Value, Refusal> {
-    for required in ["url", "enabled_events"] {
-        if params.get(required).is_none() {
-            return Err(Refusal::required(required));
-        }
-    }
-    let id = state.objects.fresh("we");
-    let mut endpoint = json!({ "id": id, "object": "webhook_endpoint", "api_version": params["api_version"],
-        "application": null, "created": state.now(), "description": params["description"],
-        "enabled_events": params["enabled_events"], "livemode": state.settings.live,
-        "metadata": merged(&json!({}), &params["metadata"]), "status": "enabled", "url": params["url"] });
-    state.objects.add(endpoint.clone());
-    // Shown once, when it is made.
-    endpoint["secret"] = state.settings.secrets.first().cloned().into();
-    Ok(endpoint)
-}
-
-pub(super) fn change_endpoint(
-    state: &mut State,
-    id: &str,
-    params: &Value,
-) -> Result<Value, Refusal> {
-    state.existing("webhook_endpoint", id)?;
-    let mut changes = json!({});
-    for field in ["description", "enabled_events", "url"] {
-        if let Some(value) = params.get(field) {
-            changes[field] = value.clone();
-        }
-    }
-    if let Some(disabled) = params["disabled"].as_bool() {
-        changes["status"] = if disabled { "disabled" } else { "enabled" }.into();
-    }
-    state.set(id, changes);
-    Ok(state.objects.of(id).clone())
-}
-
-pub(super) fn delete_endpoint(state: &mut State, id: &str, _: &Value) -> Result<Value, Refusal> {
-    let endpoint = state.existing("webhook_endpoint", id)?;
-    let gone = json!({ "id": text(endpoint, "id"), "object": "webhook_endpoint", "deleted": true });
-    state.objects.remove(id);
-    Ok(gone)
 }

@@ -1,0 +1,144 @@
+//! Everything that an account has, a page at a time.
+
+use serde_json::json;
+use tollgate::entitlement::Payment;
+use tollgate::stripe::{Error, Kind, Page, SessionStatus};
+
+use super::server::{Stripe, ok, page, refused};
+use super::setup::{client, told};
+use super::simple::Simple;
+use super::world::{but, paid_session};
+use crate::support::stripe::{PRICE_LIFETIME, PRICE_MONTHLY, Stripe as Standin};
+
+/// Reads page after page to the end; gives what was on each.
+async fn pages<T>(ask: impl AsyncFn(Option<String>) -> Result<Page<T>, Error>) -> Vec<Vec<T>> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = ask(after).await.expect("a page");
+        all.push(page.items);
+        after = page.next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_customers_subscriptions_and_completed_sessions_come_in_pages() {
+    let stripe = Standin::start();
+    let client = client(&stripe);
+    let mut subscriptions = Vec::new();
+    let mut bought = Vec::new();
+    for number in 0..201 {
+        let user = json!({ "auth0_user_id": format!("auth0|{number}") });
+        let customer = stripe.new_customer(&format!("{number}@x.test"), &user);
+        stripe.new_checkout(&customer, PRICE_LIFETIME);
+        let session = stripe.new_checkout(&customer, PRICE_LIFETIME);
+        stripe.pay(&session);
+        bought.push(session);
+        subscriptions.push(stripe.create_subscription_by_hand(&customer, &[PRICE_MONTHLY]));
+    }
+    stripe.cancel_now(&subscriptions[0]);
+    stripe.refund(&bought[0]);
+    stripe.delete_customer(&stripe.ids("customer")[200]);
+    let customers = pages(async |after| client.customers_after(after.as_deref()).await).await;
+    let counts: Vec<usize> = customers.iter().map(Vec::len).collect();
+    assert_eq!(counts, [100, 100]);
+    let last = &customers[1][99];
+    assert_eq!(
+        (last.user.as_deref(), last.email.as_deref(), last.deleted),
+        (Some("auth0|0"), Some("0@x.test"), false)
+    );
+    let found = pages(async |after| client.subscriptions_after(after.as_deref()).await).await;
+    let counts: Vec<usize> = found.iter().map(Vec::len).collect();
+    assert_eq!(counts, [100, 100, 1]);
+    assert_eq!(found[2][0].id, subscriptions[0]);
+    assert_eq!(found[2][0].status.as_str(), "canceled");
+    let before = stripe.calls().len();
+    let found = pages(async |after| client.sessions_after(after.as_deref()).await).await;
+    let counts: Vec<usize> = found.iter().map(Vec::len).collect();
+    assert_eq!(counts, [100, 100, 1]);
+    assert_eq!(stripe.calls().len(), before + 3, "a page is one call");
+    let refunded = &found[2][0];
+    assert_eq!(
+        (&refunded.id, &refunded.prices[0][..]),
+        (&bought[0], PRICE_LIFETIME)
+    );
+    let unseen = Payment::Paid {
+        refunded: false,
+        disputes: Vec::new(),
+    };
+    assert_eq!(
+        (&refunded.status, &refunded.payment),
+        (&SessionStatus::Complete, &unseen)
+    );
+}
+
+#[tokio::test]
+async fn a_page_that_does_not_get_on_is_unreadable() {
+    let cases = [
+        (page(&[], true), None),
+        (page(&[json!({ "id": "cus_1" })], true), Some("cus_1")),
+        (page(&[json!({ "name": "no id" })], false), None),
+        (ok(json!({ "object": "list", "has_more": true })), None),
+        (ok(json!({ "data": {} })), None),
+    ];
+    for (say, after) in cases {
+        let found = told(say.clone(), async |client| {
+            client.customers_after(after).await
+        })
+        .await;
+        assert_eq!(
+            found.expect_err("an error").kind,
+            Kind::Unreadable,
+            "{say:?}"
+        );
+    }
+    let found = told(ok(json!({ "object": "list" })), async |client| {
+        client.customers_after(None).await
+    });
+    let found = found.await.expect("a page");
+    assert_eq!((found.items, found.next), (Vec::new(), None));
+}
+
+#[tokio::test]
+async fn sessions_are_all_listed_where_the_completed_ones_cannot_be_asked_for() {
+    let open = but(
+        but(paid_session(), "id", json!("cs_2")),
+        "status",
+        json!("open"),
+    );
+    let stripe = Stripe::start(move |asked, _| {
+        if asked.form.contains("status=") {
+            return refused(
+                400,
+                json!({ "code": "parameter_unknown", "param": "status" }),
+            );
+        }
+        page(&[paid_session(), open.clone()], true)
+    });
+    let found = stripe.client(0).sessions_after(Some("cs_0")).await;
+    let found = found.expect("a page");
+    assert_eq!(
+        (found.items.len(), found.next.as_deref()),
+        (2, Some("cs_2"))
+    );
+    assert_eq!(found.items[0].prices, ["price_life"]);
+    let asked = stripe.asked();
+    assert_eq!(asked.len(), 2);
+    for asked in asked {
+        assert!(asked.form.contains("starting_after=cs_0"), "{}", asked.form);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_listed_is_empty_but_for_subscriptions() {
+    let stripe = Simple::start();
+    let client = stripe.client();
+    let customers = client.customers_after(None).await.expect("a page");
+    assert_eq!((customers.items.len(), customers.next), (0, None));
+    let sessions = client.sessions_after(None).await.expect("a page");
+    assert_eq!((sessions.items.len(), sessions.next), (0, None));
+    // To take them for none would end what everybody pays for.
+    assert!(client.subscriptions_after(None).await.is_err());
+}
