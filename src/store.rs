@@ -10,6 +10,7 @@ mod change;
 mod copy;
 mod error;
 mod inbox;
+mod look;
 mod postgres;
 mod records;
 mod signals;
@@ -23,6 +24,7 @@ use async_trait::async_trait;
 pub use copy::{Copied, CopyError, Side, copy};
 pub use error::{Outage, StoreError};
 pub use inbox::Inbox;
+pub use look::{Drift, DriftKind, LONGEST_LIST, Look, Looks, UserFilter};
 pub use postgres::Postgres;
 pub use records::{
     Action, Cause, Concern, Derived, Entitlement, Event, EventFilter, EventState, Intent, Job,
@@ -35,9 +37,9 @@ pub use sqlite::Sqlite;
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type UnixMillis = i64;
 
-/// The ledger.
+/// The ledger; looks at every user are the part of it that [`Looks`] names.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Looks + Send + Sync + 'static {
     /// What happened here lately, for those who wait.
     fn signals(&self) -> &Signals;
 
@@ -111,6 +113,9 @@ pub trait Store: Send + Sync + 'static {
         sequence: i64,
         limit: u32,
     ) -> Result<Vec<Entitlement>, StoreError>;
+
+    /// Entitlements, the last changed first, at most [`LONGEST_LIST`].
+    async fn users(&self, filter: &UserFilter) -> Result<Vec<Entitlement>, StoreError>;
 
     /// Writes what `job` derived for its user. With `changed`, the change begins now and is not confirmed. Gives the
     /// row as it is now. Only while the job's lease holds.
@@ -201,6 +206,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The user's lines, the newest first.
     async fn role_changes(&self, user: &str, limit: u32) -> Result<Vec<RoleChange>, StoreError>;
+
+    /// The lines of all users, the newest first, at most `limit` and [`LONGEST_LIST`].
+    async fn latest_role_changes(&self, limit: u32) -> Result<Vec<RoleChange>, StoreError>;
 
     // ---- the whole
 

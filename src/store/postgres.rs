@@ -7,10 +7,12 @@
 
 mod audit;
 mod customers;
+mod drift;
 mod entitlements;
 mod events;
 mod jobs;
 mod listen;
+mod looks;
 mod matching;
 mod migrate;
 mod open;
@@ -34,7 +36,7 @@ use self::work::{alone, once, transaction};
 use super::{
     Cause, Derived, Entitlement, Event, EventFilter, Job, JobKey, JobState, JobStatus, Link,
     LinkKind, Match, NewEvent, Outage, Priority, Purchase, Received, RoleChange, Signals, Store,
-    StoreError, Totals, UnixMillis,
+    StoreError, Totals, UnixMillis, UserFilter,
 };
 
 /// The ledger in `PostgreSQL`.
@@ -219,6 +221,10 @@ impl Store for Postgres {
             .await)
     }
 
+    async fn users(&self, filter: &UserFilter) -> Result<Vec<Entitlement>, StoreError> {
+        once!(self, |db| entitlements::list(&mut db, filter).await)
+    }
+
     async fn derived(
         &self,
         job: &Job,
@@ -373,6 +379,10 @@ impl Store for Postgres {
 
     async fn role_changes(&self, user: &str, limit: u32) -> Result<Vec<RoleChange>, StoreError> {
         once!(self, |db| audit::of_user(&mut db, user, limit).await)
+    }
+
+    async fn latest_role_changes(&self, limit: u32) -> Result<Vec<RoleChange>, StoreError> {
+        once!(self, |db| audit::latest(&mut db, limit).await)
     }
 
     /// Never: the server's own tool makes a copy that can be restored.

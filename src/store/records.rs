@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::UnixMillis;
+use super::{DriftKind, UnixMillis};
 
 // ---------------------------------------------------------------------------------------------------- events
 
@@ -304,6 +304,8 @@ pub struct Totals {
     pub oldest: Option<UnixMillis>,
     /// Users with a plan that was bought, by plan.
     pub paid: Vec<(String, i64)>,
+    /// Drift that is known, by kind; kinds without any are left out.
+    pub drift: Vec<(DriftKind, i64)>,
 }
 
 /// Whose a customer or object turned out to be.

@@ -5,9 +5,11 @@
 mod audit;
 mod backup;
 mod customers;
+mod drift;
 mod entitlements;
 mod events;
 mod jobs;
+mod looks;
 mod matching;
 mod migrate;
 mod open;
@@ -27,7 +29,7 @@ use self::open::Place;
 use super::{
     Cause, Derived, Entitlement, Event, EventFilter, Job, JobKey, JobState, JobStatus, Link,
     LinkKind, Match, NewEvent, Priority, Purchase, Received, RoleChange, Signals, Store,
-    StoreError, Totals, UnixMillis,
+    StoreError, Totals, UnixMillis, UserFilter,
 };
 
 /// The ledger in `SQLite`.
@@ -220,6 +222,10 @@ impl Store for Sqlite {
         entitlements::after(&self.readers, sequence, limit).await
     }
 
+    async fn users(&self, filter: &UserFilter) -> Result<Vec<Entitlement>, StoreError> {
+        entitlements::list(&self.readers, filter).await
+    }
+
     async fn derived(
         &self,
         job: &Job,
@@ -361,6 +367,10 @@ impl Store for Sqlite {
         audit::of_user(&self.readers, user, limit).await
     }
 
+    async fn latest_role_changes(&self, limit: u32) -> Result<Vec<RoleChange>, StoreError> {
+        audit::latest(&self.readers, limit).await
+    }
+
     async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         backup::write(&self.readers, to).await
     }
@@ -458,6 +468,11 @@ mod tests {
             "EXPLAIN QUERY PLAN SELECT * FROM customers WHERE user_id = 'x' ORDER BY created_at, customer",
             "EXPLAIN QUERY PLAN SELECT * FROM purchases WHERE user_id = 'x' ORDER BY created_at, session",
             "EXPLAIN QUERY PLAN SELECT * FROM role_changes WHERE user_id = 'x' ORDER BY number DESC LIMIT 5",
+            "EXPLAIN QUERY PLAN SELECT user_id FROM entitlements WHERE user_id > 'x' ORDER BY user_id LIMIT 5",
+            "EXPLAIN QUERY PLAN SELECT DISTINCT user_id FROM customers WHERE user_id > 'x' ORDER BY user_id LIMIT 5",
+            "EXPLAIN QUERY PLAN SELECT DISTINCT user_id FROM purchases WHERE user_id > 'x' ORDER BY user_id LIMIT 5",
+            "EXPLAIN QUERY PLAN DELETE FROM drift WHERE subject = 'x'",
+            "EXPLAIN QUERY PLAN UPDATE looks SET position = 'x' WHERE id = 5 AND lease = 'x'",
         ] {
             let plan = sqlx::query_as::<_, (i64, i64, i64, String)>(sql);
             let plan = plan.fetch_all(&ledger.writer).await.expect("a plan");

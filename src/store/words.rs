@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Action, EventState, JobKey, JobState, LinkKind, Priority, PurchaseState, StoreError};
+use super::{
+    Action, DriftKind, EventState, JobKey, JobState, LinkKind, Priority, PurchaseState, StoreError,
+};
 
 /// Gives an enum its words. The match is exhaustive: a variant without a word does not compile.
 macro_rules! words {
@@ -33,6 +35,7 @@ words! {
     PurchaseState { Open = "open", Complete = "complete", Expired = "expired" }
     JobState { Queued = "queued", Running = "running", Dead = "dead" }
     Action { Assign = "assign", Remove = "remove", EndSubscription = "end_subscription" }
+    DriftKind { Missing = "missing", Extra = "extra", Other = "other", Unmatched = "unmatched" }
     LinkKind { Reference = "reference", Item = "item", Owner = "owner" }
 }
 

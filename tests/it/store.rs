@@ -9,10 +9,14 @@ mod events;
 mod inbox;
 mod jobs;
 mod leases;
+mod look_model;
+mod looks;
 mod matching;
 mod model;
 mod only_postgres;
 mod only_sqlite;
+mod upgrade;
+mod users;
 
 use std::sync::Arc;
 
@@ -97,6 +101,21 @@ macro_rules! conformance {
                     a_recheck_makes_one_job_when_its_time_has_come;
                 audit:
                     the_audit_keeps_every_line_the_newest_first;
+                looks:
+                    a_look_is_followed_from_its_beginning_to_its_end
+                    of_many_who_begin_at_once_one_does
+                    a_look_cut_short_is_gone_on_with_where_it_was
+                    a_look_that_was_left_is_gone_on_with_at_once
+                    a_look_whose_lease_ran_out_and_nobody_took_goes_on
+                    a_restart_gives_a_look_cut_short_up_and_begins_anew
+                    the_end_of_a_look_drops_what_it_did_not_find_again
+                    mended_drift_is_gone_and_counted_no_more
+                    a_subject_found_twice_at_once_is_as_found_last;
+                users:
+                    every_user_is_known_once_whatever_size_the_pages_have
+                    users_are_listed_the_last_changed_first_by_text_and_plan
+                    nothing_in_a_search_is_a_wildcard
+                    the_latest_changes_are_of_all_users_the_newest_first;
             }
         }
     };

@@ -11,8 +11,8 @@ use super::{PAGE, Side};
 const PATIENCE: &str =
     "SET LOCAL statement_timeout = '5min'; SET LOCAL idle_in_transaction_session_timeout = '5min'";
 /// Nobody else writes; readers are not kept out.
-const LOCK: &str = "LOCK TABLE counters, events, jobs, event_jobs, customers, purchases, entitlements, role_changes
-                    IN EXCLUSIVE MODE";
+const LOCK: &str = "LOCK TABLE counters, events, jobs, event_jobs, customers, purchases, entitlements, role_changes,
+                    looks, drift IN EXCLUSIVE MODE";
 /// The next numbers are given after those that were copied.
 const NUMBERS: &str = "SELECT setval(pg_get_serial_sequence('events', 'number'), MAX(number)) FROM events;
                        SELECT setval(pg_get_serial_sequence('role_changes', 'number'), MAX(number)) FROM role_changes";

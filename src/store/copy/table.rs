@@ -33,7 +33,7 @@ pub(super) enum Value {
 use Kind::{Bytes, Flag, Integer, Text};
 
 /// Each after those that it refers to.
-pub(super) const TABLES: [Table; 8] = [
+pub(super) const TABLES: [Table; 10] = [
     Table {
         name: "counters",
         occupied: "SELECT COUNT(*) FROM counters WHERE value <> 0",
@@ -147,6 +147,38 @@ pub(super) const TABLES: [Table; 8] = [
             ("event", Text),
             ("at", Integer),
             ("error", Text),
+        ],
+    },
+    Table {
+        name: "looks",
+        occupied: "SELECT COUNT(*) FROM looks",
+        keys: 1,
+        columns: &[
+            ("id", Integer),
+            ("started_at", Integer),
+            ("ended_at", Integer),
+            ("position", Text),
+            ("total", Integer),
+            ("checked", Integer),
+            ("drifted", Integer),
+            ("lease", Text),
+            ("lease_until", Integer),
+        ],
+    },
+    Table {
+        name: "drift",
+        occupied: "SELECT COUNT(*) FROM drift",
+        keys: 1,
+        columns: &[
+            ("subject", Text),
+            ("kind", Text),
+            ("user_id", Text),
+            ("customer", Text),
+            ("plan", Text),
+            ("roles", Text),
+            ("why", Text),
+            ("found_at", Integer),
+            ("look", Integer),
         ],
     },
 ];

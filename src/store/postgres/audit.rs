@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::super::words::known;
-use super::super::{Action, Cause, RoleChange, StoreError};
+use super::super::{Action, Cause, LONGEST_LIST, RoleChange, StoreError};
 use super::work::text;
 
 pub(super) async fn add(tx: &mut PgConnection, change: &RoleChange) -> Result<(), StoreError> {
@@ -31,6 +31,15 @@ pub(super) async fn of_user(
 ) -> Result<Vec<RoleChange>, StoreError> {
     let sql = "SELECT * FROM role_changes WHERE user_id = $1 ORDER BY number DESC LIMIT $2";
     let rows = sqlx::query(sql).bind(user).bind(i64::from(limit));
+    rows.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+pub(super) async fn latest(
+    connection: &mut PgConnection,
+    limit: u32,
+) -> Result<Vec<RoleChange>, StoreError> {
+    let sql = "SELECT * FROM role_changes ORDER BY number DESC LIMIT $1";
+    let rows = sqlx::query(sql).bind(i64::from(limit.min(LONGEST_LIST)));
     rows.fetch_all(connection).await?.iter().map(read).collect()
 }
 

@@ -4,7 +4,10 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::super::batch::Request;
-use super::super::{Cause, Derived, Entitlement, Job, JobKey, Priority, StoreError, UnixMillis};
+use super::super::{
+    Cause, Derived, Entitlement, Job, JobKey, LONGEST_LIST, Priority, StoreError, UnixMillis,
+    UserFilter,
+};
 use super::jobs;
 use super::work::next;
 
@@ -123,6 +126,22 @@ pub(super) async fn after(
 ) -> Result<Vec<Entitlement>, StoreError> {
     let sql = "SELECT * FROM entitlements WHERE sequence > $1 ORDER BY sequence LIMIT $2";
     let rows = sqlx::query(sql).bind(sequence).bind(i64::from(limit));
+    rows.fetch_all(connection).await?.iter().map(read).collect()
+}
+
+/// Walks the sequence backwards. Both sides are made lower case as ASCII is, and nothing in the text is a wildcard.
+pub(super) async fn list(
+    connection: &mut PgConnection,
+    filter: &UserFilter,
+) -> Result<Vec<Entitlement>, StoreError> {
+    let sql = "SELECT * FROM entitlements
+               WHERE ($1::TEXT IS NULL OR STRPOS(LOWER(user_id), $1) > 0) AND ($2::TEXT IS NULL OR plan = $2)
+               ORDER BY sequence DESC LIMIT $3";
+    let contains = filter.contains.as_deref().map(str::to_ascii_lowercase);
+    let rows = sqlx::query(sql)
+        .bind(contains)
+        .bind(&filter.plan)
+        .bind(i64::from(filter.limit.min(LONGEST_LIST)));
     rows.fetch_all(connection).await?.iter().map(read).collect()
 }
 

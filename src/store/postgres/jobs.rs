@@ -13,6 +13,7 @@ use super::super::words::known;
 use super::super::{
     Cause, Job, JobKey, JobState, JobStatus, Priority, StoreError, Totals, UnixMillis,
 };
+use super::drift;
 use super::work::{next, text};
 
 /// Asks for a job; gives the number of this request.
@@ -264,7 +265,8 @@ pub(super) async fn totals(connection: &mut PgConnection) -> Result<Totals, Stor
         running: jobs.try_get("running")?,
         dead: jobs.try_get("dead")?,
         oldest: jobs.try_get("oldest")?,
-        paid: sqlx::query_as(paid).fetch_all(connection).await?,
+        paid: sqlx::query_as(paid).fetch_all(&mut *connection).await?,
+        drift: drift::count(connection).await?,
     })
 }
 

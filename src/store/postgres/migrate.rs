@@ -7,8 +7,10 @@ use sqlx::{Connection, SqlSafeStr};
 use super::super::StoreError;
 
 /// Every migration that was ever released, in order. One that has run anywhere is never changed.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "ledger", include_str!("migrations/0001_ledger.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "ledger", include_str!("migrations/0001_ledger.sql")),
+    (2, "looks", include_str!("migrations/0002_looks.sql")),
+];
 
 /// The number of the advisory lock under which replicas that start together take turns: `tollgate` in ASCII.
 const LOCK: i64 = 0x746f_6c6c_6761_7465;

@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
 use super::super::words::known;
-use super::super::{Action, Cause, RoleChange, StoreError};
+use super::super::{Action, Cause, LONGEST_LIST, RoleChange, StoreError};
 
 pub(super) async fn add(tx: &mut SqliteConnection, change: &RoleChange) -> Result<(), StoreError> {
     let sql = "INSERT INTO role_changes (user_id, action, subject, plan, why, event, at, error)
@@ -30,6 +30,12 @@ pub(super) async fn of_user(
 ) -> Result<Vec<RoleChange>, StoreError> {
     let sql = "SELECT * FROM role_changes WHERE user_id = ?1 ORDER BY number DESC LIMIT ?2";
     let rows = sqlx::query(sql).bind(user).bind(limit);
+    rows.fetch_all(pool).await?.iter().map(read).collect()
+}
+
+pub(super) async fn latest(pool: &SqlitePool, limit: u32) -> Result<Vec<RoleChange>, StoreError> {
+    let sql = "SELECT * FROM role_changes ORDER BY number DESC LIMIT ?1";
+    let rows = sqlx::query(sql).bind(limit.min(LONGEST_LIST));
     rows.fetch_all(pool).await?.iter().map(read).collect()
 }
 

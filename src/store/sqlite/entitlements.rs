@@ -3,7 +3,10 @@
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
-use super::super::{Cause, Derived, Entitlement, Job, JobKey, Priority, StoreError, UnixMillis};
+use super::super::{
+    Cause, Derived, Entitlement, Job, JobKey, LONGEST_LIST, Priority, StoreError, UnixMillis,
+    UserFilter,
+};
 use super::{jobs, next};
 
 /// Users whose jobs one transaction makes.
@@ -120,6 +123,22 @@ pub(super) async fn after(
 ) -> Result<Vec<Entitlement>, StoreError> {
     let sql = "SELECT * FROM entitlements WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
     let rows = sqlx::query(sql).bind(sequence).bind(limit);
+    rows.fetch_all(pool).await?.iter().map(read).collect()
+}
+
+/// Walks the sequence backwards. Both sides are made lower case as ASCII is, and nothing in the text is a wildcard.
+pub(super) async fn list(
+    pool: &SqlitePool,
+    filter: &UserFilter,
+) -> Result<Vec<Entitlement>, StoreError> {
+    let sql = "SELECT * FROM entitlements
+               WHERE (?1 IS NULL OR INSTR(LOWER(user_id), ?1) > 0) AND (?2 IS NULL OR plan = ?2)
+               ORDER BY sequence DESC LIMIT ?3";
+    let contains = filter.contains.as_deref().map(str::to_ascii_lowercase);
+    let rows = sqlx::query(sql)
+        .bind(contains)
+        .bind(&filter.plan)
+        .bind(filter.limit.min(LONGEST_LIST));
     rows.fetch_all(pool).await?.iter().map(read).collect()
 }
 

@@ -10,7 +10,7 @@ use super::super::words::known;
 use super::super::{
     Cause, Job, JobKey, JobState, JobStatus, Priority, StoreError, Totals, UnixMillis,
 };
-use super::next;
+use super::{drift, next};
 
 /// What a request does to a job that is there: it wakes a dead one, hurries one that waits, and is remembered by one that
 /// runs.
@@ -246,6 +246,7 @@ pub(super) async fn totals(pool: &SqlitePool) -> Result<Totals, StoreError> {
         dead: jobs.try_get("dead")?,
         oldest: jobs.try_get("oldest")?,
         paid: sqlx::query_as(paid).fetch_all(pool).await?,
+        drift: drift::count(pool).await?,
     })
 }
 

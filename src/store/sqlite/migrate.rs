@@ -7,8 +7,10 @@ use sqlx::sqlite::SqlitePool;
 use super::super::StoreError;
 
 /// Every migration that was ever released, in order. One that has run anywhere is never changed.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "ledger", include_str!("migrations/0001_ledger.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "ledger", include_str!("migrations/0001_ledger.sql")),
+    (2, "looks", include_str!("migrations/0002_looks.sql")),
+];
 
 /// Runs what has not run yet.
 ///
@@ -51,7 +53,7 @@ mod tests {
     use super::super::super::Sqlite;
     use super::*;
 
-    const NEXT: (i64, &str, &str) = (2, "next", "CREATE TABLE next (x TEXT) STRICT");
+    const NEXT: (i64, &str, &str) = (3, "next", "CREATE TABLE next (x TEXT) STRICT");
 
     async fn fresh() -> Sqlite {
         Sqlite::open("sqlite::memory:").await.expect("a ledger")
@@ -61,7 +63,7 @@ mod tests {
     async fn migrations_run_once_and_a_later_one_runs_on_top() {
         let ledger = fresh().await;
         run(&ledger.writer).await.expect("nothing is left to run");
-        let later = [MIGRATIONS[0], NEXT];
+        let later = [MIGRATIONS[0], MIGRATIONS[1], NEXT];
         run_all(&later, &ledger.writer).await.expect("one more");
         run_all(&later, &ledger.writer).await.expect("and again");
     }
@@ -69,17 +71,20 @@ mod tests {
     #[tokio::test]
     async fn a_database_of_a_newer_program_is_refused() {
         let ledger = fresh().await;
-        let later = [MIGRATIONS[0], NEXT];
+        let later = [MIGRATIONS[0], MIGRATIONS[1], NEXT];
         run_all(&later, &ledger.writer).await.expect("one more");
         let refused = run(&ledger.writer).await.expect_err("newer");
-        assert!(matches!(refused, StoreError::Newer { found: 2 }));
-        assert!(refused.to_string().contains("migration 2"), "{refused}");
+        assert!(matches!(refused, StoreError::Newer { found: 3 }));
+        assert!(refused.to_string().contains("migration 3"), "{refused}");
     }
 
     #[tokio::test]
     async fn a_migration_that_was_changed_after_it_ran_is_refused() {
         let ledger = fresh().await;
-        let changed = [(1, "ledger", "CREATE TABLE other (x TEXT) STRICT")];
+        let changed = [
+            (1, "ledger", "CREATE TABLE other (x TEXT) STRICT"),
+            MIGRATIONS[1],
+        ];
         let refused = run_all(&changed, &ledger.writer).await;
         assert!(matches!(refused, Err(StoreError::Migration(_))));
     }
@@ -87,8 +92,8 @@ mod tests {
     #[tokio::test]
     async fn a_migration_that_fails_leaves_nothing_behind() {
         let ledger = fresh().await;
-        let broken = (2, "broken", "CREATE TABLE half (x TEXT) STRICT; NONSENSE");
-        let failed = run_all(&[MIGRATIONS[0], broken], &ledger.writer).await;
+        let broken = (3, "broken", "CREATE TABLE half (x TEXT) STRICT; NONSENSE");
+        let failed = run_all(&[MIGRATIONS[0], MIGRATIONS[1], broken], &ledger.writer).await;
         assert!(matches!(failed, Err(StoreError::Migration(_))));
         run(&ledger.writer).await.expect("as before");
         let half = sqlx::query("SELECT 1 FROM half").execute(&ledger.writer);

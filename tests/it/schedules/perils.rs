@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tollgate::store::Cause;
 use tollgate::store::{
-    Derived, Entitlement, Event, EventFilter, Job, JobKey, JobState, JobStatus, Link, LinkKind,
-    Match, NewEvent, Outage, Priority, Purchase, Received, RoleChange, Signals, Store, StoreError,
-    Totals, UnixMillis,
+    Derived, Drift, Entitlement, Event, EventFilter, Job, JobKey, JobState, JobStatus, Link,
+    LinkKind, Look, Looks, Match, NewEvent, Outage, Priority, Purchase, Received, RoleChange,
+    Signals, Store, StoreError, Totals, UnixMillis, UserFilter,
 };
 
 /// What happens at some call of the ledger.
@@ -106,7 +106,10 @@ impl Perils {
 
 /// Sends every call of the ledger through [`Perils::meet`].
 macro_rules! perilous {
-    ($(fn $name:ident($($what:ident: $kind:ty),*) -> $result:ty;)*) => {
+    (
+        Store { $(fn $name:ident($($what:ident: $kind:ty),*) -> $result:ty;)* }
+        Looks { $(fn $look:ident($($at:ident: $type:ty),*) -> $given:ty;)* }
+    ) => {
         #[async_trait]
         impl Store for Perils {
             fn signals(&self) -> &Signals {
@@ -117,41 +120,62 @@ macro_rules! perilous {
                 self.meet(self.ledger.$name($($what),*)).await
             })*
         }
+
+        #[async_trait]
+        impl Looks for Perils {
+            $(async fn $look(&self, $($at: $type),*) -> Result<$given, StoreError> {
+                self.meet(self.ledger.$look($($at),*)).await
+            })*
+        }
     };
 }
 
 perilous! {
-    fn receive(events: &[NewEvent]) -> Vec<Received>;
-    fn event(id: &str) -> Option<Event>;
-    fn events(filter: &EventFilter) -> Vec<Event>;
-    fn replay(id: &str, now: UnixMillis) -> bool;
-    fn prune(before: UnixMillis) -> u64;
-    fn link(customer: &str, user: &str, kind: LinkKind, now: UnixMillis) -> ();
-    fn customers_of(user: &str) -> Vec<Link>;
-    fn users_of(customer: &str) -> Vec<Link>;
-    fn customer_deleted(customer: &str) -> ();
-    fn record_purchase(purchase: &Purchase) -> ();
-    fn purchases_of(user: &str) -> Vec<Purchase>;
-    fn purchase(id: &str) -> Option<Purchase>;
-    fn entitlement(user: &str) -> Option<Entitlement>;
-    fn entitlements(users: &[String]) -> Vec<Entitlement>;
-    fn changes_after(sequence: i64, limit: u32) -> Vec<Entitlement>;
-    fn derived(job: &Job, derived: &Derived, changed: bool, now: UnixMillis) -> Entitlement;
-    fn roles_read(job: &Job, roles: &[String], changed: bool, now: UnixMillis) -> Entitlement;
-    fn confirmed(job: &Job, roles: &[String], metadata: &str, now: UnixMillis) -> Entitlement;
-    fn recheck(now: UnixMillis) -> u64;
-    fn enqueue(key: &JobKey, cause: &Cause, priority: Priority, now: UnixMillis) -> i64;
-    fn take(now: UnixMillis, lease_ms: i64) -> Option<Job>;
-    fn next_due() -> Option<UnixMillis>;
-    fn finish(job: &Job, now: UnixMillis) -> ();
-    fn matched(job: &Job, found: &Match, now: UnixMillis) -> ();
-    fn retry(job: &Job, run_at: UnixMillis, error: &str) -> ();
-    fn park(job: &Job, error: &str, now: UnixMillis) -> ();
-    fn release_leases() -> u64;
-    fn job(key: &JobKey) -> Option<JobStatus>;
-    fn jobs(state: JobState, limit: u32) -> Vec<JobStatus>;
-    fn totals() -> Totals;
-    fn audit(change: &RoleChange) -> ();
-    fn role_changes(user: &str, limit: u32) -> Vec<RoleChange>;
-    fn backup(to: &Path) -> ();
+    Store {
+        fn receive(events: &[NewEvent]) -> Vec<Received>;
+        fn event(id: &str) -> Option<Event>;
+        fn events(filter: &EventFilter) -> Vec<Event>;
+        fn replay(id: &str, now: UnixMillis) -> bool;
+        fn prune(before: UnixMillis) -> u64;
+        fn link(customer: &str, user: &str, kind: LinkKind, now: UnixMillis) -> ();
+        fn customers_of(user: &str) -> Vec<Link>;
+        fn users_of(customer: &str) -> Vec<Link>;
+        fn customer_deleted(customer: &str) -> ();
+        fn record_purchase(purchase: &Purchase) -> ();
+        fn purchases_of(user: &str) -> Vec<Purchase>;
+        fn purchase(id: &str) -> Option<Purchase>;
+        fn entitlement(user: &str) -> Option<Entitlement>;
+        fn entitlements(users: &[String]) -> Vec<Entitlement>;
+        fn changes_after(sequence: i64, limit: u32) -> Vec<Entitlement>;
+        fn users(filter: &UserFilter) -> Vec<Entitlement>;
+        fn derived(job: &Job, derived: &Derived, changed: bool, now: UnixMillis) -> Entitlement;
+        fn roles_read(job: &Job, roles: &[String], changed: bool, now: UnixMillis) -> Entitlement;
+        fn confirmed(job: &Job, roles: &[String], metadata: &str, now: UnixMillis) -> Entitlement;
+        fn recheck(now: UnixMillis) -> u64;
+        fn enqueue(key: &JobKey, cause: &Cause, priority: Priority, now: UnixMillis) -> i64;
+        fn take(now: UnixMillis, lease_ms: i64) -> Option<Job>;
+        fn next_due() -> Option<UnixMillis>;
+        fn finish(job: &Job, now: UnixMillis) -> ();
+        fn matched(job: &Job, found: &Match, now: UnixMillis) -> ();
+        fn retry(job: &Job, run_at: UnixMillis, error: &str) -> ();
+        fn park(job: &Job, error: &str, now: UnixMillis) -> ();
+        fn release_leases() -> u64;
+        fn job(key: &JobKey) -> Option<JobStatus>;
+        fn jobs(state: JobState, limit: u32) -> Vec<JobStatus>;
+        fn totals() -> Totals;
+        fn audit(change: &RoleChange) -> ();
+        fn role_changes(user: &str, limit: u32) -> Vec<RoleChange>;
+        fn latest_role_changes(limit: u32) -> Vec<RoleChange>;
+        fn backup(to: &Path) -> ();
+    }
+    Looks {
+        fn begin_look(restart: bool, now: UnixMillis, lease_ms: i64) -> Option<Look>;
+        fn look_on(look: &Look, found: &[Drift], cleared: &[String], now: UnixMillis, lease_ms: i64) -> ();
+        fn end_look(look: &Look, now: UnixMillis) -> ();
+        fn leave_look(look: &Look) -> ();
+        fn last_look() -> Option<Look>;
+        fn drift(limit: u32) -> Vec<Drift>;
+        fn mended(subject: &str) -> ();
+        fn known_users(after: Option<&str>, limit: u32) -> Vec<String>;
+    }
 }

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::time::timeout;
 use tollgate::store::{
-    Action, Cause, Copied, CopyError, Derived, EventFilter, Intent, JobState, LinkKind, Postgres,
-    Purchase, PurchaseState, RoleChange, Sqlite, Store, StoreError, copy,
+    Action, Cause, Copied, CopyError, Derived, DriftKind, EventFilter, Intent, JobState, LinkKind,
+    Postgres, Purchase, PurchaseState, RoleChange, Sqlite, Store, StoreError, copy,
 };
 
-use super::{START, ask, customer, event, of_customer, of_object, of_user, receive, take, user};
+use super::looks::drift;
+use super::{
+    LEASE, START, ask, customer, event, of_customer, of_object, of_user, receive, take, user,
+};
 use crate::support::postgres::{Database, Server};
 use crate::support::raw::DEADLINE;
 
@@ -42,7 +45,7 @@ async fn open(database: &Database) -> Arc<dyn Store> {
 }
 
 /// Something in every table, and more events than are read at a time.
-async fn fill(store: &Arc<dyn Store>) {
+pub(super) async fn fill(store: &Arc<dyn Store>) {
     for number in 0..250 {
         receive(store, event(&format!("evt_{number}"), of_customer("cus_ä"))).await;
     }
@@ -94,6 +97,26 @@ async fn fill(store: &Arc<dyn Store>) {
     store.audit(&line).await.expect("kept");
 }
 
+/// A look that ended, one that is under way, and the drift of both.
+async fn look_twice(store: &Arc<dyn Store>) {
+    for ends in [true, false] {
+        let look = store.begin_look(false, START, LEASE).await;
+        let mut look = look.expect("an answer").expect("nobody is at it");
+        look.position = Some("auth0|ä".to_owned());
+        (look.total, look.checked, look.drifted) = (3, 2, 1);
+        let found = [
+            drift("auth0|1", DriftKind::Extra, &look),
+            drift("auth0|2", DriftKind::Unmatched, &look),
+        ];
+        let few = if ends { &found[..] } else { &found[1..] };
+        let written = store.look_on(&look, few, &[], START, LEASE).await;
+        written.expect("the lease holds");
+        if ends {
+            store.end_look(&look, START).await.expect("it ends");
+        }
+    }
+}
+
 /// Sees the same by way of both.
 async fn agree(one: &Arc<dyn Store>, other: &Arc<dyn Store>) {
     let all = EventFilter {
@@ -125,6 +148,11 @@ async fn agree(one: &Arc<dyn Store>, other: &Arc<dyn Store>) {
         other.role_changes("auth0|1", 10).await.expect("lines"),
         audit
     );
+    let look = one.last_look().await.expect("an answer");
+    assert_eq!(other.last_look().await.expect("an answer"), look);
+    let drift = one.drift(10).await.expect("drift");
+    assert_eq!(other.drift(10).await.expect("drift"), drift);
+    assert!(look.is_some() && !drift.is_empty());
     assert!(!events.is_empty() && !links.is_empty() && !changes.is_empty() && !audit.is_empty());
 }
 
@@ -139,6 +167,10 @@ async fn goes_on(store: &Arc<dyn Store>) {
     let row = store.derived(&job, &Derived::default(), true, START).await;
     assert!(row.expect("written").sequence > highest.sequence);
     store.finish(&job, START).await.expect("done");
+    let before = store.last_look().await.expect("an answer");
+    let look = store.begin_look(true, START + LEASE, LEASE).await;
+    let look = look.expect("an answer").expect("it was cut short");
+    assert!(before.is_some_and(|before| before.id < look.id));
     receive(store, event("evt_new", of_customer("cus_ä"))).await;
     let newest = EventFilter {
         limit: 1,
@@ -159,6 +191,7 @@ async fn a_ledger_is_copied_to_postgres_and_back_and_goes_on_there() {
     let (file, database, back) = (File::new(), server.database().await, File::new());
     let old = file.open().await;
     fill(&old).await;
+    look_twice(&old).await;
     let copied = copy(&file.url(), &database.url).await.expect("copied");
     let rows = |name: &str| {
         let found = copied.iter().find(|Copied { table, .. }| *table == name);
@@ -168,6 +201,7 @@ async fn a_ledger_is_copied_to_postgres_and_back_and_goes_on_there() {
         (rows("events"), rows("role_changes"), rows("customers")),
         (253, 1, 2)
     );
+    assert_eq!((rows("looks"), rows("drift")), (2, 2));
     {
         let new = open(&database).await;
         agree(&old, &new).await;
@@ -229,7 +263,7 @@ async fn a_copy_that_breaks_off_leaves_nothing_behind() {
     let (file, database) = (File::new(), server.database().await);
     let old = file.open().await;
     fill(&old).await;
-    // SQLite keeps what PostgreSQL cannot, and it comes in the last table.
+    // SQLite keeps what PostgreSQL cannot, and it comes in one of the last tables.
     let line = RoleChange {
         user: "auth0|1".to_owned(),
         action: Action::Remove,

@@ -513,7 +513,7 @@ async fn told_to_both(store: Arc<dyn Store>, steps: &[Step]) {
     }
 }
 
-fn run(story: impl Future<Output = ()>) {
+pub(super) fn run(story: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

@@ -173,3 +173,21 @@ async fn two_processes_may_open_a_new_ledger_at_once() {
     receive(&first, event("evt_1", of_user("auth0|1"))).await;
     assert_eq!(take(&second, START).await.attempts, 0);
 }
+
+#[tokio::test]
+async fn of_two_processes_that_begin_a_look_one_does() {
+    let folder = folder();
+    let file = folder.path().join("ledger.db");
+    let first = open(&file).await.expect("a ledger");
+    let second = open(&file).await.expect("a ledger");
+    let both = tokio::join!(
+        first.begin_look(false, START, 1000),
+        second.begin_look(true, START, 1000)
+    );
+    let begun = [both.0.expect("an answer"), both.1.expect("an answer")];
+    assert_eq!(begun.iter().flatten().count(), 1, "{begun:?}");
+    // The server that starts gives up the jobs' leases alone: a command may be at the look.
+    assert_eq!(first.release_leases().await.expect("none"), 0);
+    let busy = second.begin_look(false, START + 999, 1000).await;
+    assert_eq!(busy.expect("an answer"), None);
+}

@@ -1,0 +1,97 @@
+//! The table `drift`: who is not as Stripe says.
+
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+
+use super::super::words::known;
+use super::super::{Drift, DriftKind, LONGEST_LIST, StoreError};
+
+/// Writes what the look found; what was known of the same subjects is replaced.
+pub(super) async fn found(
+    tx: &mut SqliteConnection,
+    look: i64,
+    found: &[Drift],
+) -> Result<(), StoreError> {
+    let sql =
+        "INSERT INTO drift (subject, kind, user_id, customer, plan, roles, why, found_at, look)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+               ON CONFLICT (subject) DO UPDATE SET
+                   kind = excluded.kind, user_id = excluded.user_id, customer = excluded.customer,
+                   plan = excluded.plan, roles = excluded.roles, why = excluded.why,
+                   found_at = excluded.found_at, look = excluded.look";
+    for drift in found {
+        sqlx::query(sql)
+            .bind(&drift.subject)
+            .bind(drift.kind.word())
+            .bind(&drift.user)
+            .bind(&drift.customer)
+            .bind(&drift.plan)
+            .bind(json(&drift.roles))
+            .bind(&drift.why)
+            .bind(drift.found_at)
+            .bind(look)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn clear(
+    tx: &mut SqliteConnection,
+    subjects: &[String],
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM drift WHERE subject IN (SELECT value FROM json_each(?1))";
+    sqlx::query(sql).bind(json(subjects)).execute(tx).await?;
+    Ok(())
+}
+
+pub(super) async fn is_known(pool: &SqlitePool, subject: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM drift WHERE subject = ?1";
+    let row = sqlx::query(sql).bind(subject).fetch_optional(pool).await?;
+    Ok(row.is_some())
+}
+
+/// Drops what no look from this one on has found.
+pub(super) async fn drop_older(tx: &mut SqliteConnection, look: i64) -> Result<(), StoreError> {
+    let sql = "DELETE FROM drift WHERE look < ?1";
+    sqlx::query(sql).bind(look).execute(tx).await?;
+    Ok(())
+}
+
+pub(super) async fn list(pool: &SqlitePool, limit: u32) -> Result<Vec<Drift>, StoreError> {
+    let sql = "SELECT * FROM drift ORDER BY subject LIMIT ?1";
+    let rows = sqlx::query(sql).bind(limit.min(LONGEST_LIST));
+    rows.fetch_all(pool).await?.iter().map(read).collect()
+}
+
+/// How much there is of each kind.
+pub(super) async fn count(pool: &SqlitePool) -> Result<Vec<(DriftKind, i64)>, StoreError> {
+    let sql = "SELECT kind, COUNT(*) FROM drift GROUP BY kind ORDER BY kind";
+    let rows = sqlx::query_as::<_, (String, i64)>(sql).fetch_all(pool);
+    let kinds = rows.await?.into_iter();
+    kinds.map(|(word, rows)| Ok((kind(&word)?, rows))).collect()
+}
+
+fn json(list: &[String]) -> String {
+    serde_json::Value::from(list).to_string()
+}
+
+fn kind(word: &str) -> Result<DriftKind, StoreError> {
+    known("drift", word, DriftKind::from_word(word))
+}
+
+fn read(row: &SqliteRow) -> Result<Drift, StoreError> {
+    let roles: &str = row.try_get("roles")?;
+    let roles = serde_json::from_str(roles);
+    Ok(Drift {
+        subject: row.try_get("subject")?,
+        kind: kind(row.try_get("kind")?)?,
+        user: row.try_get("user_id")?,
+        customer: row.try_get("customer")?,
+        plan: row.try_get("plan")?,
+        roles: roles.map_err(|error| StoreError::Corrupt(format!("roles: {error}")))?,
+        why: row.try_get("why")?,
+        found_at: row.try_get("found_at")?,
+        look: row.try_get("look")?,
+    })
+}
