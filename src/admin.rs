@@ -1,7 +1,8 @@
-//! The admin listener: `/livez`, `/readyz`, `/metrics`. Never public.
+//! The admin listener: `/livez`, `/readyz`, `/metrics`, and the console. Never public.
 
-use std::future::Future;
-use std::net::IpAddr;
+mod console;
+
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +11,10 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
+pub use console::{
+    Answer, Console, Explain, Payments, Question, Reload, RouteLine, Sources, Upstream,
+};
+
 use crate::auth::Keys;
 use crate::clock::Clock;
 use crate::reply::{self, Problem};
@@ -17,8 +22,18 @@ use crate::server::{Handler, Peer, RequestBody};
 use crate::stop::Stop;
 use crate::telemetry::Metrics;
 use crate::telemetry::log::LogGuard;
+use crate::types::Secret;
 
-/// Answers probes and scrapes.
+/// Where it listens, and who may act there.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The address.
+    pub address: SocketAddr,
+    /// Who knows it may act in the console; `None`: nobody may.
+    pub token: Option<Secret>,
+}
+
+/// Answers probes, scrapes and operators.
 pub struct Admin {
     /// Tokens' keys, where any route needs them.
     pub keys: Option<Arc<Keys>>,
@@ -30,6 +45,8 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
     /// The log, where this process writes one.
     pub log: Option<Arc<LogGuard>>,
+    /// Everything else.
+    pub console: Console,
 }
 
 /// What `/readyz` says.
@@ -41,27 +58,24 @@ struct Readiness {
 }
 
 impl Admin {
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
-        let known = matches!(path, "/livez" | "/readyz" | "/metrics");
-        if known && method != Method::GET && method != Method::HEAD {
+    async fn answer(&self, peer: &Peer, request: Request<RequestBody>) -> Response<Full<Bytes>> {
+        let path = request.uri().path();
+        if !matches!(path, "/livez" | "/readyz" | "/metrics") {
+            return self.console.answer(peer, request).await;
+        }
+        if request.method() != Method::GET && request.method() != Method::HEAD {
             let problem = Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
                 "Only GET is allowed here",
             );
-            return self.refuse(
-                problem.header(ALLOW, HeaderValue::from_static("GET, HEAD")),
-                path,
-            );
+            let allow = HeaderValue::from_static("GET, HEAD");
+            return self.refuse(problem.header(ALLOW, allow), path);
         }
         match path {
             "/livez" => reply::json(StatusCode::OK, &serde_json::json!({ "live": true })),
             "/readyz" => self.readiness(),
-            "/metrics" => self.metrics(),
-            _ => self.refuse(
-                Problem::new(StatusCode::NOT_FOUND, "not_found", "There is no such page"),
-                path,
-            ),
+            _ => self.metrics(),
         }
     }
 
@@ -112,25 +126,21 @@ impl Handler for Admin {
     type Body = Full<Bytes>;
     type Memory = ();
 
-    fn handle(
+    async fn handle(
         self: Arc<Self>,
         peer: Arc<Peer>,
         _: Arc<()>,
         request: Request<RequestBody>,
-    ) -> impl Future<Output = Response<Full<Bytes>>> + Send + 'static {
-        let response = if is_local_name(&peer, &request) {
-            self.answer(request.method(), request.uri().path())
-        } else {
-            self.refuse(
-                Problem::new(
-                    StatusCode::FORBIDDEN,
-                    "denied",
-                    "Ask by address or as localhost",
-                ),
-                request.uri().path(),
-            )
-        };
-        std::future::ready(response)
+    ) -> Response<Full<Bytes>> {
+        if is_local_name(&peer, &request) {
+            return self.answer(&peer, request).await;
+        }
+        let problem = Problem::new(
+            StatusCode::FORBIDDEN,
+            "denied",
+            "Ask by address or as localhost",
+        );
+        self.refuse(problem, request.uri().path())
     }
 
     fn malformed(&self, _: &Peer, status: StatusCode) -> Bytes {

@@ -11,5 +11,5 @@ mod verify;
 pub use bearer::bearer;
 pub use config::{Cache, Config, Jwks};
 pub use error::TokenError;
-pub use jwks::{FetchError, KeyHealth, Keys};
+pub use jwks::{FetchError, KeyHealth, Keys, PublishedKey};
 pub use verify::{LastToken, Outcome, Verifier};

@@ -12,11 +12,11 @@ mod schema;
 mod section;
 mod test_case;
 mod tree;
+mod unfinished;
 mod values;
 mod watch;
 mod words;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use billing::{Billing, Cancel, Store};
@@ -26,7 +26,7 @@ pub use schema::schema;
 pub use test_case::{Expect, TestCase};
 pub use watch::{Stamp, watched_files};
 
-use crate::{auth, gate, proxy, server, telemetry};
+use crate::{admin, auth, gate, proxy, server, telemetry};
 use read::Read as _;
 use report::Mistakes;
 
@@ -46,7 +46,7 @@ pub struct Config {
     /// The line of each route in the file, in the order of the table.
     pub route_lines: Vec<usize>,
     /// The admin listener, unless it is off.
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<admin::Config>,
     /// Logs and traces.
     pub telemetry: telemetry::Config,
     /// Requests and what must become of them.
@@ -61,11 +61,42 @@ pub struct Config {
 ///
 /// Everything that is wrong with it.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Report> {
-    let source = std::fs::read_to_string(path).map_err(|error| {
+    parse(path, &text_of(path)?, env)
+}
+
+/// Reads the config file at `path` as [`load`] does, except that signing secrets of the webhook endpoint may not be there
+/// yet: an entry of `stripe.webhook.secrets` that is one `${…}`, and whose variable is unset or empty, or whose file does
+/// not exist or is empty, is left out. [`crate::endpoints::Config::webhook_secrets`] may then be empty.
+///
+/// # Errors
+///
+/// Everything else that is wrong with it.
+pub fn load_unfinished(
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Report> {
+    let source = text_of(path)?;
+    let mut mistakes = Mistakes::default();
+    let config = tree::parse(&source, &mut mistakes).and_then(|mut tree| {
+        let left_out = unfinished::leave_out(&mut tree, env);
+        interpolate::expand(&mut tree, &source, env, &mut mistakes);
+        let mut config = built(path, &tree, &mut mistakes)?;
+        if let Some(billing) = config.billing.as_mut().filter(|_| left_out) {
+            billing
+                .endpoints
+                .webhook_secrets
+                .retain(|secret| !unfinished::is_stand_in(secret));
+        }
+        Some(config)
+    });
+    finished(config, mistakes, path, &source)
+}
+
+fn text_of(path: &Path) -> Result<String, Report> {
+    std::fs::read_to_string(path).map_err(|error| {
         let help = "name the file with `-c FILE`, or in the environment variable TOLLGATE_CONFIG";
         Report::without_place(path, format!("cannot be read: {error}"), help.to_owned())
-    })?;
-    parse(path, &source, env)
+    })
 }
 
 /// Reads `source`, the text of the config file named `path`.
@@ -79,21 +110,31 @@ pub fn parse(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, Report> {
     let mut mistakes = Mistakes::default();
-    let config = built(path, source, env, &mut mistakes);
+    let config = tree::parse(source, &mut mistakes).and_then(|mut tree| {
+        let missing = unfinished::missing(&tree, env);
+        interpolate::expand(&mut tree, source, env, &mut mistakes);
+        let config = built(path, &tree, &mut mistakes);
+        for place in missing {
+            mistakes.advise(place, unfinished::ADVICE);
+        }
+        config
+    });
+    finished(config, mistakes, path, source)
+}
+
+fn built(path: &Path, tree: &tree::Node, mistakes: &mut Mistakes) -> Option<Config> {
+    let document = raw::Document::read(tree, mistakes)?;
+    build::config(path, &document, mistakes)
+}
+
+fn finished(
+    config: Option<Config>,
+    mistakes: Mistakes,
+    path: &Path,
+    source: &str,
+) -> Result<Config, Report> {
     match config {
         Some(config) if mistakes.is_empty() => Ok(config),
         _ => Err(mistakes.into_report(path, source)),
     }
-}
-
-fn built(
-    path: &Path,
-    source: &str,
-    env: interpolate::Env<'_>,
-    mistakes: &mut Mistakes,
-) -> Option<Config> {
-    let mut tree = tree::parse(source, mistakes)?;
-    interpolate::expand(&mut tree, source, env, mistakes);
-    let document = raw::Document::read(&tree, mistakes)?;
-    build::config(path, &document, mistakes)
 }

@@ -6,6 +6,7 @@
 
 mod fetch;
 mod key;
+mod published;
 mod set;
 mod unknown;
 
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use fetch::FetchError;
 pub(super) use key::Key;
+pub use published::PublishedKey;
 pub(super) use set::KeySet;
 use unknown::{Ask, UnknownIds};
 

@@ -21,6 +21,10 @@ pub struct Billing {
     pub store: Store,
     /// The workers.
     pub sync: sync::Config,
+    /// The look at all users now and then, if there is one.
+    pub reconcile: Option<sync::Reconcile>,
+    /// Where Stripe sends events.
+    pub webhook_url: String,
     /// The longest time for which the tenant issues an access token.
     pub max_token_age: Duration,
     /// Clock difference that is forgiven.

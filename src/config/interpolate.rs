@@ -150,6 +150,19 @@ impl Scalar<'_> {
     }
 }
 
+/// Whether `${inner}` leads to nothing: a variable that is unset or empty, a file that does not exist or is empty.
+pub(crate) fn is_nothing(inner: &str, env: Env<'_>) -> bool {
+    if let Some(path) = inner.strip_prefix("file:") {
+        return match std::fs::metadata(path) {
+            Ok(file) => file.is_file() && file.len() == 0,
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        };
+    }
+    let (name, default) = inner.split_once(":-").unwrap_or((inner, ""));
+    let value = env(name).filter(|value| !value.is_empty());
+    is_name(name) && value.is_none() && default.is_empty()
+}
+
 fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

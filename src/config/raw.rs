@@ -9,7 +9,7 @@ pub(crate) mod telemetry;
 pub(crate) mod upstream;
 
 use self::auth0::Auth0;
-use self::billing::{Plan, Store, Stripe, Sync};
+use self::billing::{Plan, Reconcile, Store, Stripe, Sync};
 use self::routes::{Cors, DefaultAccess, RateLimit, Route, Test};
 use self::server::{Admin, Paths, Server};
 use self::telemetry::{Log, Telemetry};
@@ -26,7 +26,7 @@ section! {
         server: Server = defaults(),
         /// How paths are read.
         paths: Paths = defaults(),
-        /// The second listener: `/livez`, `/readyz`, `/metrics`. Never public.
+        /// The second listener: `/livez`, `/readyz`, `/metrics` and the console. Never public.
         admin: Admin = defaults(),
         /// The backend; a URL alone is enough.
         upstream: OrUrl<Upstream> = required(),
@@ -44,6 +44,8 @@ section! {
         store: Store = optional(),
         /// The workers behind the ledger.
         sync: Sync = defaults(),
+        /// A look at all users now and then.
+        reconcile: Reconcile = optional(),
         /// How often a client or a user may ask. Every limit that fits a request counts it.
         rate_limits: List<RateLimit> = default("[]"),
         /// What holds for a path that no route names.

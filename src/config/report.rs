@@ -63,6 +63,18 @@ impl Mistakes {
         None
     }
 
+    /// Adds `advice` to the help of every mistake that starts within `place`.
+    pub(crate) fn advise(&mut self, place: Place, advice: &str) {
+        let within = place.start..place.end.max(place.start + 1);
+        let about = |mistake: &&mut Mistake| within.contains(&mistake.place.start);
+        for mistake in self.list.iter_mut().filter(about) {
+            mistake.help = Some(match mistake.help.take() {
+                Some(help) => format!("{help}; {advice}"),
+                None => advice.to_owned(),
+            });
+        }
+    }
+
     /// Keeps the text at `place` out of every report.
     pub(crate) fn mask(&mut self, place: Place) {
         self.masked.push(place.start..place.end);

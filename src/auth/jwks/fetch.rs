@@ -54,6 +54,11 @@ impl Fetcher {
 
     /// Fetches the set; keys that `previous` has too keep their identity.
     pub(super) async fn fetch(&self, previous: Option<&KeySet>) -> Result<KeySet, FetchError> {
+        Ok(KeySet::parse(&self.body().await?, previous)?)
+    }
+
+    /// Fetches what is there.
+    pub(super) async fn body(&self) -> Result<Vec<u8>, FetchError> {
         let mut response = self.client.get(&self.url).send().await?;
         if response.status() != reqwest::StatusCode::OK {
             return Err(FetchError::Status(response.status()));
@@ -65,6 +70,6 @@ impl Fetcher {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(KeySet::parse(&body, previous)?)
+        Ok(body)
     }
 }

@@ -44,14 +44,8 @@ pub(super) enum KeyError {
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        let algorithms = |key: &Self| {
-            key.verifiers
-                .iter()
-                .map(|(algorithm, _)| *algorithm)
-                .collect::<Vec<_>>()
-        };
         self.id == other.id
-            && algorithms(self) == algorithms(other)
+            && self.algorithms().eq(other.algorithms())
             && self.material == other.material
     }
 }
@@ -92,6 +86,11 @@ impl Key {
             verifiers,
             material,
         })
+    }
+
+    /// The algorithms that it may be used with.
+    pub(super) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        self.verifiers.iter().map(|(algorithm, _)| *algorithm)
     }
 
     /// Whether `signature` is this key's for `message`; `None` when the key may not be used with `algorithm`.

@@ -28,17 +28,27 @@ pub enum SetError {
     NoUsableKey,
 }
 
+/// A key set as it is published.
 #[derive(Deserialize)]
-struct Document {
-    keys: Vec<Value>,
+pub(super) struct Document {
+    /// The first [`MAX_KEYS`] of them count.
+    pub(super) keys: Vec<Value>,
+}
+
+impl Document {
+    pub(super) fn read(body: &[u8]) -> Result<Self, SetError> {
+        let mut document: Self = serde_json::from_slice(body)?;
+        document.keys.truncate(MAX_KEYS);
+        Ok(document)
+    }
 }
 
 impl KeySet {
     /// Reads a key set. A key that cannot be used is skipped with a warning and spoils nothing.
     pub(super) fn parse(body: &[u8], previous: Option<&KeySet>) -> Result<Self, SetError> {
-        let document: Document = serde_json::from_slice(body)?;
+        let document = Document::read(body)?;
         let mut keys: Vec<Arc<Key>> = Vec::new();
-        for value in document.keys.iter().take(MAX_KEYS) {
+        for value in &document.keys {
             match Key::parse(value) {
                 Ok(key) if keys.iter().any(|k| k.id == key.id) => {
                     tracing::warn!(key.id = %key.id, "JWKS: a second key with the same id is skipped");

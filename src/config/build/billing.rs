@@ -31,6 +31,15 @@ pub(super) fn billing(
     sold: Option<&Sold>,
     mistakes: &mut Mistakes,
 ) -> Result<Option<Billing>, Invalid> {
+    if let Some(reconcile) = document
+        .reconcile
+        .get()
+        .filter(|_| document.stripe.is_absent())
+    {
+        let message = "`reconcile` needs `stripe`, which is missing: without payments there is nothing to compare";
+        let help = "add `stripe: { … }`, or take `reconcile` away";
+        mistakes.add(Mistake::new(reconcile.place, message).help(help));
+    }
     document
         .stripe
         .built(|raw| built(document, raw, tenant, sold, mistakes))
@@ -47,6 +56,12 @@ fn built(
     let live = keys(raw, mistakes);
     let webhook = webhook(raw, mistakes);
     let workers = workers(document);
+    let reconcile = document.reconcile.built(|raw| {
+        Some(sync::Reconcile {
+            every: raw.every.value()?.0,
+            fix: raw.fix.value()?,
+        })
+    });
     let tenant = tenant?;
     let auth0 = document.auth0.get()?;
     let (webhook_secrets, webhook_tolerance) = webhook?;
@@ -74,6 +89,8 @@ fn built(
         },
         store: store(document)?,
         sync: workers?,
+        reconcile: reconcile.ok()?,
+        webhook_url: webhook_url(document, raw)?,
         max_token_age: auth0.max_token_age.value()?.0,
         leeway: tenant.auth.leeway,
     })
@@ -89,6 +106,7 @@ fn workers(document: &Document) -> Option<sync::Config> {
     Some(sync::Config {
         workers: raw.workers.value()?.0,
         max_age: raw.max_age.value()?.0,
+        deadline: raw.deadline.value()?.0,
         retention,
         backoff: BACKOFF,
         max_backoff: MAX_BACKOFF,
@@ -185,6 +203,22 @@ fn webhook(raw: &Stripe, mistakes: &mut Mistakes) -> Option<(Vec<Secret>, Durati
     }
     let secrets = secrets.0.values().cloned().collect();
     Some((secrets, webhook.tolerance.value()?.0))
+}
+
+/// Where Stripe sends events: as written, else on the frontend's host, where a reverse proxy before both usually has it.
+fn webhook_url(document: &Document, raw: &Stripe) -> Option<String> {
+    if let Some(url) = raw.webhook.get()?.url.optional().ok()? {
+        return Some(url.text);
+    }
+    let frontend = raw.frontend_url.value()?;
+    let base = document.server.get()?.base_path.optional().ok()?;
+    let base = base.as_ref().map(|base| base.0.as_str());
+    Some(format!(
+        "{}://{}{}/stripe/webhook",
+        frontend.scheme,
+        frontend.authority,
+        base.unwrap_or_default()
+    ))
 }
 
 fn store(document: &Document) -> Option<Store> {

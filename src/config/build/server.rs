@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::admin;
 use crate::config::raw::Document;
 use crate::config::raw::server::{Server, Tls};
 use crate::config::read::{At, Invalid};
@@ -25,7 +26,10 @@ pub(super) fn config(raw: &Server, mistakes: &mut Mistakes) -> Option<Config> {
     })
 }
 
-/// The address of the admin listener, unless it is off.
+/// Less can be guessed. 16 characters of hexadecimal are 64 bits.
+const LEAST_TOKEN: usize = 16;
+
+/// The admin listener, unless it is off.
 ///
 /// # Errors
 ///
@@ -33,9 +37,20 @@ pub(super) fn config(raw: &Server, mistakes: &mut Mistakes) -> Option<Config> {
 pub(super) fn admin(
     document: &Document,
     mistakes: &mut Mistakes,
-) -> Result<Option<SocketAddr>, Invalid> {
-    let listen = document.admin.get().and_then(|admin| admin.listen.get());
-    let listen = listen.ok_or(Invalid)?;
+) -> Result<Option<admin::Config>, Invalid> {
+    let raw = document.admin.get().ok_or(Invalid)?;
+    if let Some(token) = raw
+        .token
+        .get()
+        .filter(|token| token.expose().len() < LEAST_TOKEN)
+    {
+        let message =
+            format!("this token has less than {LEAST_TOKEN} characters and can be guessed");
+        let help = "take a long random one: `openssl rand -hex 24`";
+        mistakes.add(Mistake::new(token.place, message).help(help));
+    }
+    let token = raw.token.optional()?;
+    let listen = raw.listen.get().ok_or(Invalid)?;
     if let (Some(address), Some(server)) = (listen.0, document.server.get())
         && addresses(server)
             .iter()
@@ -49,7 +64,7 @@ pub(super) fn admin(
             .help("the admin listener needs a port of its own, which the public cannot reach"),
         );
     }
-    Ok(listen.0)
+    Ok(listen.0.map(|address| admin::Config { address, token }))
 }
 
 /// Every public address in the file.

@@ -1,4 +1,4 @@
-//! `stripe`, `plans`, `store` and `sync`.
+//! `stripe`, `plans`, `store`, `sync` and `reconcile`.
 
 use std::time::Duration;
 
@@ -45,6 +45,9 @@ section! {
         secrets: OneOrMany<Secret> = required(),
         /// How old a signature may be.
         tolerance: Positive<Duration> = default("300s"),
+        /// Where Stripe sends events: `doctor` and `bootstrap` look for this endpoint. Without it `/stripe/webhook` below
+        /// the base path, on the host of `frontend_url`.
+        url: HttpUrl = optional(),
     }
 }
 
@@ -83,6 +86,19 @@ section! {
         workers: Positive<usize> = default("4"),
         /// A job that has failed for so long is given up as dead, loudly.
         max_age: Positive<Duration> = default("3d"),
+        /// How long one try of a job may take. What a replica had in hand when it died is taken up after twice as long.
+        deadline: Positive<Duration> = default("60s"),
+    }
+}
+
+section! {
+    /// A look at all users now and then: whether Auth0's roles are what Stripe says. Without it only `tollgate reconcile`
+    /// looks.
+    Reconcile {
+        /// How long from the start of one look to the next: `24h`, say.
+        every: Positive<Duration> = required(),
+        /// Whether what is found is mended too, or only told.
+        fix: bool = default("false"),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::config::section::{default, defaults, optional, required, section};
 use crate::config::values::{BasePath, Size};
 use crate::config::words::choice;
 use crate::policy::Semicolons;
+use crate::types::Secret;
 
 section! {
     /// The public listeners and their limits.
@@ -83,6 +84,8 @@ section! {
     Admin {
         /// Address and port, or `off`.
         listen: AdminListen = default("127.0.0.1:9901"),
+        /// Who knows it may act in the console: replay an event, try a job again. Without it the console only shows.
+        token: Secret = optional(),
     }
 }
 
