@@ -1,13 +1,17 @@
 //! The command line. Each command is a file; this one reads the arguments.
 
+mod bootstrap;
 mod check;
+mod doctor;
 mod events;
 mod explain;
 mod health;
 mod ledger;
+mod reconcile;
 mod schema;
 mod serve;
 mod store;
+mod wanted;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -62,6 +66,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make what is missing in Auth0 and Stripe: permissions, roles, settings, the webhook endpoint. Shows a plan first,
+    /// and asks.
+    Bootstrap(bootstrap::Options),
+    /// Look at everything that Tollgate depends on, and say how to mend what is wrong.
+    Doctor(doctor::Options),
+    /// Compare every customer in Stripe and every holder of a plan's role in Auth0, both ways.
+    Reconcile(reconcile::Options),
     /// The events that Stripe sent, as the ledger keeps them.
     Events {
         #[command(subcommand)]
@@ -105,6 +116,9 @@ pub fn run() -> anyhow::Result<u8> {
             json,
             &mut out,
         )?,
+        Command::Bootstrap(options) => bootstrap::run(config, &options, &mut out)?,
+        Command::Doctor(options) => doctor::run(config, &options, &mut out)?,
+        Command::Reconcile(options) => reconcile::run(config, &options, &mut out)?,
         Command::Events { action } => events::run(config, &action, &mut out)?,
         Command::Store { action } => store::run(config, &action, &mut out)?,
         Command::Health => health::run(config, &mut out)?,

@@ -5,10 +5,12 @@ mod config;
 mod cors;
 mod intercept;
 mod limit;
+mod listing;
 mod overlay;
 mod record;
 mod refusal;
 mod target;
+mod verdict;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -21,10 +23,12 @@ use http_body_util::Full;
 
 pub use config::{AllowedHeaders, Config, Cors, Origins, Per, RateLimit};
 pub use intercept::{Claim, ENDPOINTS, Endpoint, claim, hides};
+pub use listing::{RouteLine, route_lines};
 use overlay::{Overlaid, PlanNames};
 use record::{Record, Recorded};
 use refusal::Refusal;
 use target::Target;
+pub use verdict::{Matched, Verdict, check_permissions, made_up, parse_method, verdict};
 
 use crate::auth::{LastToken, Outcome, TokenError, Verifier, bearer};
 use crate::clock::Clock;
@@ -117,6 +121,12 @@ impl Shared {
         }
         let limits = running.limits.renewed(&config.rate_limits);
         self.rules.store(Arc::new(Rules::new(config, limits)));
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        self.rules.load().config.clone()
     }
 
     /// Whether tokens can be verified.
@@ -245,6 +255,7 @@ impl Gate {
         let mut overlaid = None;
         if let Credential::Valid(principal) = &mut credential {
             record.principal(principal);
+            self.shared.until_overlay_counts().await;
             let known = self.shared.overlaid(rules, Arc::clone(principal));
             *principal = Arc::clone(&known.effective);
             overlaid = Some(known);

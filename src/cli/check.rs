@@ -3,14 +3,12 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::explain::verdict::{Verdict, verdict};
 use crate::config::{self, Config, Expect, Report, Reported, TestCase};
-use crate::gate::ENDPOINTS;
-use crate::policy::{Credential, Permissions, Principal, Requirement, Route};
+use crate::gate::{RouteLine, Verdict, made_up, route_lines, verdict};
+use crate::policy::Credential;
 
 /// Checks the file at `path`: 0 good, 1 a test failed, 2 the config has mistakes.
 ///
@@ -65,16 +63,6 @@ struct Answer<'a> {
     tests: &'a [Outcome],
 }
 
-/// One line of the route table.
-#[derive(Serialize)]
-struct RouteLine {
-    path: String,
-    methods: String,
-    requirement: String,
-    /// Its line in the file; none for what is not written there.
-    line: Option<usize>,
-}
-
 /// What a test came to.
 #[derive(Serialize)]
 struct Outcome {
@@ -89,9 +77,9 @@ struct Outcome {
 fn outcome(config: &Config, test: &TestCase) -> Outcome {
     let credential = match &test.permissions {
         None => Credential::None,
-        Some(permissions) => credential(permissions),
+        Some(permissions) => made_up(permissions),
     };
-    let Verdict { refused, why, .. } = verdict(config, &test.method, &test.path, credential);
+    let Verdict { refused, why, .. } = verdict(&config.gate, &test.method, &test.path, credential);
     let found = refused.map_or(Expect::Allow, Expect::Refuse);
     let with = match &test.permissions {
         None => "without a token".to_owned(),
@@ -107,69 +95,6 @@ fn outcome(config: &Config, test: &TestCase) -> Outcome {
     }
 }
 
-/// A made-up token that holds `permissions`.
-pub(super) fn credential(permissions: &[String]) -> Credential<String> {
-    Credential::Valid(Arc::new(Principal {
-        subject: "a signed-in user".into(),
-        permissions: Permissions::new(permissions.iter().map(String::as_str)),
-        issued_at: None,
-        expires_at: i64::MAX,
-    }))
-}
-
-fn route_lines(config: &Config) -> Vec<RouteLine> {
-    let written = |(route, line): (&Route, &usize)| RouteLine {
-        path: route.pattern.to_string(),
-        methods: route.methods.to_string(),
-        requirement: route.requirement.to_string(),
-        line: Some(*line),
-    };
-    let mut lines: Vec<_> = config
-        .gate
-        .table
-        .routes()
-        .iter()
-        .zip(&config.route_lines)
-        .map(written)
-        .collect();
-    if config.gate.billing {
-        lines.extend(own_lines());
-    }
-    lines.push(RouteLine {
-        path: "any other path".to_owned(),
-        methods: "*".to_owned(),
-        requirement: config.gate.table.fallback().to_string(),
-        line: None,
-    });
-    lines
-}
-
-/// The paths that Tollgate answers itself.
-fn own_lines() -> Vec<RouteLine> {
-    let line = |path: &str, methods: String, needs: String| RouteLine {
-        path: path.to_owned(),
-        methods,
-        requirement: format!("{needs} (Tollgate itself)"),
-        line: None,
-    };
-    let needs = |requirement: Option<&Requirement>| match requirement {
-        Some(requirement) => requirement.to_string(),
-        None => "Stripe's signature".to_owned(),
-    };
-    let mut lines: Vec<_> = ENDPOINTS
-        .iter()
-        .map(|own| {
-            line(
-                own.path.as_str(),
-                own.method.to_string(),
-                needs(own.requirement.as_ref()),
-            )
-        })
-        .collect();
-    lines.push(line("/stripe/{*rest}", "*".to_owned(), "404".to_owned()));
-    lines
-}
-
 fn print_table(config: &Config, out: &mut dyn Write) -> io::Result<()> {
     let head = RouteLine {
         path: "PATH".into(),
@@ -178,7 +103,7 @@ fn print_table(config: &Config, out: &mut dyn Write) -> io::Result<()> {
         line: None,
     };
     let mut lines = vec![head];
-    lines.extend(route_lines(config));
+    lines.extend(route_lines(&config.gate, &config.route_lines));
     let width = |text: fn(&RouteLine) -> &str| {
         lines
             .iter()
@@ -227,7 +152,7 @@ fn print_json(config: &Config, tests: &[Outcome], out: &mut dyn Write) -> io::Re
         &Answer {
             ok,
             errors: &[],
-            routes: route_lines(config),
+            routes: route_lines(&config.gate, &config.route_lines),
             tests,
         },
         out,

@@ -1,17 +1,15 @@
 //! `tollgate explain`: what would become of a request, and why.
 
 pub(super) mod token;
-pub(super) mod verdict;
 
 use std::io::{self, Write};
 use std::path::Path;
 
-use http::Method;
 use serde::Serialize;
 
-use self::verdict::{Matched, Verdict, verdict};
-use super::check::{credential, print_as_json, report_mistakes};
+use super::check::{print_as_json, report_mistakes};
 use crate::config::{self, Config};
+use crate::gate::{Verdict, check_permissions, made_up, parse_method, verdict};
 use crate::policy::Credential;
 
 /// Who asks.
@@ -58,7 +56,7 @@ pub(crate) fn run(
             return Ok(2);
         }
     };
-    let verdict = verdict(&config, &method, target, credential);
+    let verdict = verdict(&config.gate, &method, target, credential);
     let status = u8::from(verdict.refused.is_some());
     let explanation = Explanation::new(&config, format!("{method} {target}"), token, verdict);
     if json {
@@ -69,33 +67,19 @@ pub(crate) fn run(
     Ok(status)
 }
 
-fn parse_method(method: &str) -> Result<Method, String> {
-    let upper = method.to_ascii_uppercase();
-    Method::from_bytes(upper.as_bytes())
-        .map_err(|_| format!("`{method}` is no method: write GET, POST, …"))
-}
-
 /// The credential, and what to say about it.
 fn credential_of(config: &Config, who: &Who) -> Result<(Credential<String>, String), String> {
     match who {
         Who::Anonymous => Ok((Credential::None, "none".to_owned())),
         Who::Permissions(names) => {
-            if let Some(name) = names.iter().find(|name| !is_permission(name)) {
-                return Err(format!(
-                    "`{name}` is no permission: write visible ASCII without spaces, commas between"
-                ));
-            }
+            check_permissions(names)?;
             Ok((
-                credential(names),
+                made_up(names),
                 format!("made up, holds [{}]", names.join(", ")),
             ))
         }
         Who::Token(unverified_token) => token::verify(config, unverified_token),
     }
-}
-
-fn is_permission(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic())
 }
 
 /// A verdict as it is shown.
@@ -119,29 +103,7 @@ struct Explanation {
 
 impl Explanation {
     fn new(config: &Config, request: String, token: String, verdict: Verdict) -> Self {
-        let (route, line) = match verdict.matched {
-            Matched::Nothing => ("none: the path is refused before routing".to_owned(), None),
-            Matched::Tollgate => (
-                "Tollgate itself, since the file has a `stripe` section".to_owned(),
-                None,
-            ),
-            Matched::Route(index) => {
-                let pattern = config
-                    .gate
-                    .table
-                    .routes()
-                    .get(index)
-                    .map(|route| route.pattern.to_string());
-                (
-                    pattern.unwrap_or_default(),
-                    config.route_lines.get(index).copied(),
-                )
-            }
-            Matched::Default => (
-                format!("none; `default: {}`", config.gate.table.fallback()),
-                None,
-            ),
-        };
+        let (route, line) = verdict.route(&config.gate, &config.route_lines);
         Self {
             request,
             path: verdict.path,

@@ -19,7 +19,7 @@ pub(super) fn run(path: &Path, out: &mut dyn Write) -> io::Result<u8> {
             return Ok(2);
         }
     };
-    let Some(address) = config.admin else {
+    let Some(address) = config.admin.map(|admin| admin.address) else {
         writeln!(
             out,
             "the config switches the admin listener off, so nobody can be asked"

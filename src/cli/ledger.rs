@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::bail;
 
 use crate::config::{self, Config};
-use crate::store::{Postgres, Sqlite, Store};
+use crate::store::{Postgres, Sqlite, Store, StoreError};
 
 /// Opens the ledger that the config names; it must be there already.
 pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
@@ -15,6 +15,50 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     match &billing.store {
         config::Store::Sqlite(url) => Ok(Arc::new(Sqlite::open_existing(url.expose()).await?)),
         config::Store::Postgres(url) => Ok(Arc::new(Postgres::open_existing(url.expose()).await?)),
+    }
+}
+
+/// A ledger of which it counts who works on its jobs.
+pub(super) enum Ledger {
+    /// One process works on them.
+    Sqlite(Arc<Sqlite>),
+    /// Leases keep workers apart.
+    Postgres(Arc<Postgres>),
+}
+
+impl Ledger {
+    /// Opens the ledger, and makes it where there is none.
+    pub(super) async fn open(config: &config::Store) -> Result<Self, StoreError> {
+        Ok(match config {
+            config::Store::Sqlite(url) => Self::Sqlite(Arc::new(Sqlite::open(url.expose()).await?)),
+            config::Store::Postgres(url) => {
+                Self::Postgres(Arc::new(Postgres::open(url.expose()).await?))
+            }
+        })
+    }
+
+    /// The ledger.
+    pub(super) fn store(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(store) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Postgres(store) => Arc::clone(store) as Arc<dyn Store>,
+        }
+    }
+
+    /// Waits until this process may work on jobs, and says so; `false` when a server does.
+    pub(super) async fn may_work(&self) -> Result<bool, StoreError> {
+        match self {
+            Self::Sqlite(store) => match store.claim().await {
+                Ok(()) => {
+                    // Whatever is leased was left by a server that was killed.
+                    store.release_leases().await?;
+                    Ok(true)
+                }
+                Err(StoreError::InUse(_)) => Ok(false),
+                Err(error) => Err(error),
+            },
+            Self::Postgres(_) => Ok(true),
+        }
     }
 }
 

@@ -43,6 +43,17 @@ impl PlanNames {
 }
 
 impl Shared {
+    /// Waits where the overlay is older than it may be, as after a standstill of the whole process; else costs a look at
+    /// a number.
+    pub(super) async fn until_overlay_counts(&self) {
+        if let Some(billing) = &self.billing
+            && billing.overlay.is_old()
+        {
+            // Boxed: the common way should not pay for the room that this one needs.
+            Box::pin(billing.overlay.renewed()).await;
+        }
+    }
+
     /// Applies what the ledger knows: one look at a snapshot, no lock, no waiting.
     pub(super) fn overlaid(&self, rules: &Rules, token: Arc<Principal>) -> Overlaid {
         let Some(billing) = &self.billing else {

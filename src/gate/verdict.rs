@@ -1,35 +1,38 @@
-//! What becomes of one request, worked out without sending it. `explain` and the `tests:` of the file use it.
+//! What becomes of one request, worked out without sending it. `check`, `explain` and the console ask.
+
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 
-use crate::config::Config;
-use crate::gate::{Claim, claim};
+use super::Config;
+use super::intercept::{Claim, claim};
 use crate::policy::{
-    Credential, Fallback, Found, NormalPath, PathError, Refusal, Requirement, decide,
+    Credential, Fallback, Found, NormalPath, PathError, Permissions, Principal, Refusal,
+    Requirement, decide,
 };
 
 /// What becomes of a request, and why.
 #[derive(Clone, Debug)]
-pub(crate) struct Verdict {
+pub struct Verdict {
     /// The path that is matched; `None` when it is refused before.
-    pub(crate) path: Option<String>,
+    pub path: Option<String>,
     /// What answers for the path.
-    pub(crate) matched: Matched,
+    pub matched: Matched,
     /// What it asks for, where a route or the default says so.
-    pub(crate) requirement: Option<Requirement>,
+    pub requirement: Option<Requirement>,
     /// The status of the refusal; `None` is let through.
-    pub(crate) refused: Option<StatusCode>,
+    pub refused: Option<StatusCode>,
     /// One sentence.
-    pub(crate) why: String,
+    pub why: String,
     /// Permissions that are missing.
-    pub(crate) missing: Vec<String>,
+    pub missing: Vec<String>,
     /// Plans on sale that bring them.
-    pub(crate) upgrade: Vec<String>,
+    pub upgrade: Vec<String>,
 }
 
 /// What answers for a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Matched {
+pub enum Matched {
     /// Nothing: the path is refused.
     Nothing,
     /// Tollgate itself.
@@ -40,8 +43,70 @@ pub(crate) enum Matched {
     Default,
 }
 
+impl Verdict {
+    /// What answers for the path, in words, and its line, given the line of each route of the table.
+    #[must_use]
+    pub fn route(&self, config: &Config, lines: &[usize]) -> (String, Option<usize>) {
+        match self.matched {
+            Matched::Nothing => ("none: the path is refused before routing".to_owned(), None),
+            Matched::Tollgate => (
+                "Tollgate itself, since the file has a `stripe` section".to_owned(),
+                None,
+            ),
+            Matched::Route(index) => {
+                let route = config.table.routes().get(index);
+                let pattern = route.map(|route| route.pattern.to_string());
+                (pattern.unwrap_or_default(), lines.get(index).copied())
+            }
+            Matched::Default => (
+                format!("none; `default: {}`", config.table.fallback()),
+                None,
+            ),
+        }
+    }
+}
+
+/// The credential of a made-up user who holds `permissions`.
+#[must_use]
+pub fn made_up(permissions: &[String]) -> Credential<String> {
+    Credential::Valid(Arc::new(Principal {
+        subject: "a signed-in user".into(),
+        permissions: Permissions::new(permissions.iter().map(String::as_str)),
+        issued_at: None,
+        expires_at: i64::MAX,
+    }))
+}
+
+/// The method that `text` names, in whichever letter case.
+///
+/// # Errors
+///
+/// One sentence.
+pub fn parse_method(text: &str) -> Result<Method, String> {
+    let upper = text.to_ascii_uppercase();
+    Method::from_bytes(upper.as_bytes())
+        .map_err(|_| format!("`{text}` is no method: write GET, POST, …"))
+}
+
+/// Says no to the first of `names` that can be no permission.
+///
+/// # Errors
+///
+/// One sentence.
+pub fn check_permissions(names: &[String]) -> Result<(), String> {
+    let is_permission =
+        |name: &String| !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic());
+    match names.iter().find(|name| !is_permission(name)) {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "`{name}` is no permission: write visible ASCII without spaces, commas between"
+        )),
+    }
+}
+
 /// What becomes of `method` and `target`, a path with or without a query, sent with `credential`.
-pub(crate) fn verdict(
+#[must_use]
+pub fn verdict(
     config: &Config,
     method: &Method,
     target: &str,
@@ -49,18 +114,18 @@ pub(crate) fn verdict(
 ) -> Verdict {
     // The query never takes part.
     let raw = target.split_once('?').map_or(target, |(path, _)| path);
-    let path = match NormalPath::parse(raw, &config.gate.paths) {
+    let path = match NormalPath::parse(raw, &config.paths) {
         Ok(path) => path,
         Err(error) => return bad_path(error),
     };
     let mut verdict = match claim(&path, method) {
-        claimed if config.gate.billing && claimed != Claim::None => own(claimed, credential),
+        claimed if config.billing && claimed != Claim::None => own(claimed, credential),
         _ => routed(config, method, &path, credential),
     };
     verdict.path = Some(path.as_str().to_owned());
     verdict.upgrade = match verdict.missing.as_slice() {
         [] => Vec::new(),
-        missing => config.gate.catalog.sold_with(missing),
+        missing => config.catalog.sold_with(missing),
     };
     verdict
 }
@@ -83,7 +148,7 @@ fn routed(
     path: &NormalPath<'_>,
     credential: Credential<String>,
 ) -> Verdict {
-    let found = config.gate.table.find(path, method);
+    let found = config.table.find(path, method);
     let (matched, requirement) = match found {
         Found::Route { index, requirement } => (Matched::Route(index), Some(requirement.clone())),
         Found::MethodNotAllowed { index, .. } => (Matched::Route(index), None),

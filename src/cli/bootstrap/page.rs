@@ -1,0 +1,186 @@
+//! How the plan and what became of it are shown: lines like a diff, or JSON.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::mend::Problem;
+use super::plan::{Api, Change, Present, endpoint_of};
+use crate::cli::wanted::Wanted;
+
+/// One change, for programs.
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
+    what: String,
+    /// Each part of it, as the plan shows it.
+    lines: Vec<String>,
+    /// `null`: not tried.
+    done: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
+}
+
+impl Line {
+    /// A change, and what became of it.
+    pub(super) fn of(change: &Change, outcome: Option<&Result<(), Problem>>) -> Self {
+        let problem = outcome.and_then(|outcome| outcome.as_ref().err());
+        Self {
+            what: what(change),
+            lines: lines(change),
+            done: outcome.map(Result::is_ok),
+            error: problem.map(|problem| problem.error.clone()),
+            mend: problem.map(|problem| problem.mend.clone()),
+        }
+    }
+}
+
+/// What went wrong apart from a change, for programs.
+#[derive(Debug, Serialize)]
+pub(super) struct Trouble {
+    what: String,
+    error: String,
+    mend: String,
+}
+
+impl From<&Problem> for Trouble {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            what: problem.what.clone(),
+            error: problem.error.clone(),
+            mend: problem.mend.clone(),
+        }
+    }
+}
+
+/// What `--json` prints. There is no `Debug`: it may hold a secret.
+#[derive(Default, Serialize)]
+pub(super) struct Answer {
+    pub(super) changes: Vec<Line>,
+    pub(super) problems: Vec<Trouble>,
+    pub(super) notes: Vec<String>,
+    /// The signing secret of a new endpoint, this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) webhook_secret: Option<String>,
+    /// Where it was written instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) secret_file: Option<String>,
+}
+
+/// What a change is about, in a few words.
+pub(super) fn what(change: &Change) -> String {
+    match change {
+        Change::MakeApi { identifier, .. } | Change::ExtendApi { identifier, .. } => {
+            format!("API {identifier}")
+        }
+        Change::MakeRole { name } => format!("role {name}"),
+        Change::Permit { role, .. } => format!("permissions of role {role}"),
+        Change::MakeEndpoint { url, .. } | Change::ExtendEndpoint { url, .. } => {
+            format!("webhook endpoint {url}")
+        }
+    }
+}
+
+/// The lines of a change: `+` is made, `~` is changed.
+fn lines(change: &Change) -> Vec<String> {
+    match change {
+        Change::MakeApi {
+            identifier,
+            permissions,
+        } => {
+            let mut lines = vec![format!("+ API {identifier}, with RBAC on")];
+            lines.extend(on_api(permissions, identifier));
+            lines
+        }
+        Change::ExtendApi {
+            identifier,
+            add,
+            rbac,
+            dialect,
+        } => {
+            let mut lines: Vec<String> = on_api(add, identifier).collect();
+            if *rbac {
+                lines.push(format!("~ RBAC on for API {identifier}"));
+            }
+            if let Some(dialect) = dialect {
+                lines.push(format!(
+                    "~ permissions in the access tokens of API {identifier} (token dialect {dialect})"
+                ));
+            }
+            lines
+        }
+        Change::MakeRole { name } => vec![format!("+ role {name}")],
+        Change::Permit { role, add } => add
+            .iter()
+            .map(|one| {
+                format!(
+                    "+ permission {} for role {role} on API {}",
+                    one.name, one.resource_server
+                )
+            })
+            .collect(),
+        Change::MakeEndpoint { url, events } => {
+            vec![format!(
+                "+ webhook endpoint {url} ({} events)",
+                events.len()
+            )]
+        }
+        Change::ExtendEndpoint {
+            url, add, enable, ..
+        } => {
+            let on = enable.then(|| format!("~ webhook endpoint {url} switched on"));
+            let events = add.iter();
+            on.into_iter()
+                .chain(events.map(|event| format!("+ event {event} for webhook endpoint {url}")))
+                .collect()
+        }
+    }
+}
+
+fn on_api(permissions: &[String], identifier: &str) -> impl Iterator<Item = String> {
+    permissions
+        .iter()
+        .map(move |name| format!("+ permission {name} on API {identifier}"))
+}
+
+/// What is wanted and there already, though something may be added to it.
+fn there(wanted: &Wanted, present: &Present) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (identifier, api) in &present.apis {
+        if matches!(api, Api::There(_)) {
+            lines.push(format!("API {identifier}"));
+        }
+    }
+    for there in present.roles.iter().flatten() {
+        lines.push(format!("role {}", there.role.name));
+    }
+    if let (Some(webhook), Some(endpoints)) = (&wanted.webhook, &present.endpoints)
+        && endpoint_of(webhook, endpoints).next().is_some()
+    {
+        lines.push(format!("webhook endpoint {}", webhook.url));
+    }
+    lines
+}
+
+/// The plan: what is there already, and then every change.
+pub(super) fn print_plan(
+    wanted: &Wanted,
+    present: &Present,
+    plan: &[Change],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for line in there(wanted, present) {
+        writeln!(out, "  {line}")?;
+    }
+    for line in plan.iter().flat_map(lines) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// What could not be looked at or done, with what helps.
+pub(super) fn print_problem(word: &str, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{word} {}: {}", problem.what, problem.error)?;
+    writeln!(out, "       {}", problem.mend)
+}

@@ -1,0 +1,172 @@
+//! `tollgate doctor`: live checks of everything that Tollgate depends on, each with its mend.
+//!
+//! Nothing is changed anywhere. What does not depend on each other is looked at at once, each look has its deadline, and
+//! the lines come in a fixed order.
+
+mod account;
+mod apis;
+mod clock;
+mod file;
+mod keys;
+mod ledger;
+mod patience;
+mod plain;
+mod prices;
+mod report;
+mod roles;
+mod tenant;
+mod upstream;
+mod webhook;
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Args;
+
+use self::patience::{CALL, Patience};
+use self::plain::Plain;
+use self::report::{Area, Check, Report, Status};
+use super::check::{print_as_json, report_mistakes};
+use super::ledger::block_on;
+use super::wanted::{Wanted, Webhook};
+use crate::config::{self, Billing, Config};
+use crate::stripe;
+use crate::telemetry::Metrics;
+
+/// What it is told.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// 0 good, 1 found problems, 2 the config is wrong.
+pub(super) fn run(path: &Path, options: &Options, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let config = match config::load_unfinished(path, &config::process_env) {
+        Ok(config) => config,
+        Err(report) => {
+            report_mistakes(&report, options.json, out)?;
+            return Ok(2);
+        }
+    };
+    let report = block_on(look(&config))?;
+    if options.json {
+        print_as_json(&report.answer(), out)?;
+    } else {
+        report.print(colours(), out)?;
+    }
+    Ok(u8::from(report.count(Status::Fail) > 0))
+}
+
+/// Colours are for people, unless they asked for none (no-color.org).
+fn colours() -> bool {
+    let unwanted = config::process_env("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !unwanted
+}
+
+/// Looks at everything.
+async fn look(config: &Config) -> anyhow::Result<Report> {
+    let patience = Patience::begin();
+    let plain = Plain::new()?;
+    let metrics = Arc::new(Metrics::new()?);
+    let wanted = Wanted::of(config);
+    let (upstream, auth0, stripe, ledger) = tokio::join!(
+        upstream::check(&config.proxy, patience),
+        auth0(config, &wanted, &plain, patience, &metrics),
+        stripe(config, &wanted, &plain, patience, &metrics),
+        ledger(config, patience),
+    );
+    Ok(Report::new(vec![
+        (Area::Config, file::check(config)),
+        (Area::Upstream, vec![upstream]),
+        (Area::Auth0, auth0),
+        (Area::Stripe, stripe),
+        (Area::Ledger, ledger),
+    ]))
+}
+
+async fn auth0(
+    config: &Config,
+    wanted: &Wanted,
+    plain: &Plain,
+    patience: Patience,
+    metrics: &Arc<Metrics>,
+) -> Vec<Check> {
+    let Some(auth) = &config.auth else {
+        return Vec::new();
+    };
+    let billing = config.billing.as_ref();
+    let named = billing.map(|billing| billing.auth0.url.as_str());
+    let tenant = named.or_else(|| keys::tenant_of(auth)).unwrap_or_default();
+    let management = async {
+        match billing {
+            Some(billing) => tenant::check(billing, wanted, patience, metrics).await,
+            None => Vec::new(),
+        }
+    };
+    let (mut checks, issuer, clock, management) = tokio::join!(
+        keys::key_set(auth, patience),
+        keys::issuer(auth, tenant, plain),
+        clock::check(plain, "Auth0", &auth.jwks.url, auth.leeway, "auth0.leeway"),
+        management,
+    );
+    checks.extend([issuer, clock]);
+    checks.extend(management);
+    checks
+}
+
+async fn stripe(
+    config: &Config,
+    wanted: &Wanted,
+    plain: &Plain,
+    patience: Patience,
+    metrics: &Arc<Metrics>,
+) -> Vec<Check> {
+    let (Some(billing), Some(webhook)) = (&config.billing, &wanted.webhook) else {
+        return Vec::new();
+    };
+    let tolerance = billing.endpoints.webhook_tolerance;
+    // Refused without a key, and the refusal tells the time.
+    let timed = format!("{}/v1/account", billing.stripe.url);
+    let (mut checks, address, clock) = tokio::join!(
+        account(billing, webhook, patience, metrics),
+        webhook::address(plain, &webhook.url, patience),
+        clock::check(
+            plain,
+            "Stripe",
+            &timed,
+            tolerance,
+            "stripe.webhook.tolerance"
+        ),
+    );
+    checks.extend([webhook::secret(billing), address, clock]);
+    checks
+}
+
+async fn account(
+    billing: &Billing,
+    webhook: &Webhook,
+    patience: Patience,
+    metrics: &Arc<Metrics>,
+) -> Vec<Check> {
+    let mut config = billing.stripe.clone();
+    config.timeout = config.timeout.min(CALL);
+    // Once more after a connection that broke; more would only be waited for.
+    config.retries = config.retries.min(1);
+    match stripe::Client::new(config, Arc::clone(metrics)) {
+        Ok(client) => account::check(&client, billing, webhook, patience).await,
+        Err(error) => {
+            let mend = "Check `stripe.secret_key`, and the system's certificates.";
+            vec![Check::fail("key", error.to_string(), mend)]
+        }
+    }
+}
+
+async fn ledger(config: &Config, patience: Patience) -> Vec<Check> {
+    match &config.billing {
+        Some(billing) => ledger::check(config, billing, patience).await,
+        None => Vec::new(),
+    }
+}

@@ -1,0 +1,222 @@
+//! The Stripe account: whether the key works, whose it is, what it may do, and the customer portal.
+
+use super::patience::{CALL, Patience, together};
+use super::report::Check;
+use super::{prices, webhook};
+use crate::cli::wanted::Webhook;
+use crate::config::Billing;
+use crate::stripe::{Account, Client, Error, Kind, Right};
+
+const KEY: &str = "key";
+const ACCOUNT: &str = "account";
+
+/// Where keys are made.
+const KEYS: &str = "Developers > API keys";
+
+/// Reads without which everything that is sold is kept right all the same: prices are read here alone, and events that
+/// name their customer need no look at the invoice or at the event itself.
+const CAN_BE_MISSED: [Right; 4] = [
+    Right::PricesRead,
+    Right::ProductsRead,
+    Right::InvoicesRead,
+    Right::EventsRead,
+];
+
+/// Everything that Stripe tells of the account.
+pub(super) async fn check(
+    client: &Client,
+    billing: &Billing,
+    wanted: &Webhook,
+    patience: Patience,
+) -> Vec<Check> {
+    let restricted = billing.stripe.secret_key.expose().starts_with("rk_");
+    let mut checks = key(client, billing, restricted, patience).await;
+    if checks.iter().any(is_hopeless) {
+        let unseen = |name| Check::warn(name, "not looked at", "Mend the key first.");
+        checks.extend(["prices", PORTAL, webhook::ENDPOINT].map(unseen));
+        return checks;
+    }
+    let rights = async {
+        if restricted {
+            rights(client, patience).await
+        } else {
+            Vec::new()
+        }
+    };
+    let (rights, prices, portal, webhook) = tokio::join!(
+        rights,
+        prices::check(client, billing, patience),
+        portal(client, patience),
+        webhook::endpoints(client, wanted, patience),
+    );
+    checks.extend(rights);
+    checks.extend(prices);
+    checks.push(portal);
+    checks.extend(webhook);
+    checks
+}
+
+/// Whether nothing else is worth asking.
+fn is_hopeless(check: &Check) -> bool {
+    check.name == KEY && check.mend.is_some()
+}
+
+async fn key(
+    client: &Client,
+    billing: &Billing,
+    restricted: bool,
+    patience: Patience,
+) -> Vec<Check> {
+    let kind = format!(
+        "{} {} key",
+        if restricted {
+            "a restricted"
+        } else {
+            "a secret"
+        },
+        mode(billing.endpoints.live)
+    );
+    let works = || Check::pass(KEY, format!("{kind}, which works"));
+    match patience.wait(CALL, client.account()).await {
+        Some(Ok(account)) => vec![works(), agreed(&account, billing)],
+        Some(Err(error)) if is_about_the_account(&error) => {
+            // A right that such a key lacks, or a wrong key: another call tells.
+            match patience.wait(CALL, client.may(Right::PricesRead)).await {
+                Some(Ok(_)) => vec![works(), unknown(&error)],
+                Some(Err(error)) => vec![refused(&error)],
+                None => vec![silent()],
+            }
+        }
+        Some(Err(error)) => vec![refused(&error)],
+        None => vec![silent()],
+    }
+}
+
+/// Whether the call is at fault, and not the key or the way to Stripe.
+fn is_about_the_account(error: &Error) -> bool {
+    match &error.kind {
+        Kind::Auth { .. } | Kind::Missing { .. } | Kind::Invalid { .. } | Kind::Unreadable => true,
+        Kind::Unreachable
+        | Kind::Api(_)
+        | Kind::RateLimited
+        | Kind::Card { .. }
+        | Kind::Idempotency => false,
+    }
+}
+
+fn refused(error: &Error) -> Check {
+    let mend = match &error.kind {
+        Kind::Auth { .. } => format!(
+            "Take the key from the Stripe dashboard, below {KEYS}, and write it as `stripe.secret_key`."
+        ),
+        Kind::RateLimited => "Try again in a minute.".to_owned(),
+        Kind::Unreachable
+        | Kind::Api(_)
+        | Kind::Card { .. }
+        | Kind::Idempotency
+        | Kind::Missing { .. }
+        | Kind::Invalid { .. }
+        | Kind::Unreadable => {
+            "Check that this machine gets to Stripe, and `stripe.url` where it is written."
+                .to_owned()
+        }
+    };
+    Check::fail(KEY, error.to_string(), mend)
+}
+
+fn silent() -> Check {
+    let mend = "Check that this machine gets to Stripe, and `stripe.url` where it is written.";
+    Check::fail(KEY, "Stripe does not answer in time", mend)
+}
+
+/// Whose key it is, against `stripe.account`.
+fn agreed(account: &Account, billing: &Billing) -> Check {
+    let name = account.name.as_ref();
+    let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+    let found = format!("{}{name}", account.id);
+    match &billing.endpoints.account {
+        Some(expected) if *expected != account.id => Check::fail(
+            ACCOUNT,
+            format!("the key is of {found}, `stripe.account` says {expected}"),
+            "Take the key from that account, or correct `stripe.account`: its events are ignored as they stand.",
+        ),
+        _ if billing.endpoints.live && account.charges_enabled == Some(false) => Check::warn(
+            ACCOUNT,
+            format!("{found} may not take payments yet"),
+            "Finish the account's set-up in the Stripe dashboard.",
+        ),
+        _ => Check::pass(ACCOUNT, found),
+    }
+}
+
+fn unknown(error: &Error) -> Check {
+    let found = format!("whose the key is cannot be seen: {error}");
+    let mend = "Compare it in the Stripe dashboard, and write its id as `stripe.account`.";
+    Check::warn(ACCOUNT, found, mend)
+}
+
+fn mode(live: bool) -> &'static str {
+    if live { "live mode" } else { "test mode" }
+}
+
+/// What a restricted key may do. Each is asked in a way that changes nothing.
+async fn rights(client: &Client, patience: Patience) -> Vec<Check> {
+    const NAME: &str = "rights";
+    let ask = async |right: Right| (right, patience.wait(CALL, client.may(right)).await);
+    let asked = together(Right::NEEDED.iter().map(|right| ask(*right))).await;
+    let (mut needed, mut missed, mut untold) = (Vec::new(), Vec::new(), Vec::new());
+    for (right, answer) in asked {
+        match answer {
+            Some(Ok(true)) => {}
+            Some(Ok(false)) if CAN_BE_MISSED.contains(&right) => missed.push(right.name()),
+            Some(Ok(false)) => needed.push(right.name()),
+            Some(Err(_)) | None => untold.push(right.name()),
+        }
+    }
+    let grant =
+        |rights: &str| format!("Give the key {rights} in the Stripe dashboard, below {KEYS}.");
+    let mut checks = Vec::new();
+    if !needed.is_empty() {
+        let needed = needed.join(", ");
+        checks.push(Check::fail(
+            NAME,
+            format!("the key lacks {needed}"),
+            grant(&needed),
+        ));
+    }
+    if !missed.is_empty() {
+        let missed = missed.join(", ");
+        checks.push(Check::warn(
+            NAME,
+            format!("the key lacks {missed}"),
+            grant(&missed),
+        ));
+    }
+    if !untold.is_empty() {
+        let untold = untold.join(", ");
+        let mend = format!("Compare the key's rights in the Stripe dashboard, below {KEYS}.");
+        checks.push(Check::warn(NAME, format!("cannot be told: {untold}"), mend));
+    }
+    if checks.is_empty() {
+        checks.push(Check::pass(NAME, "the key has all that Tollgate needs"));
+    }
+    checks
+}
+
+const PORTAL: &str = "portal";
+
+/// Whether users can be sent to the customer portal.
+async fn portal(client: &Client, patience: Patience) -> Check {
+    let mend = "Save the settings once in the Stripe dashboard, below Settings > Billing > Customer portal.";
+    match patience.wait(CALL, client.has_portal()).await {
+        Some(Ok(true)) => Check::pass(PORTAL, "the customer portal is set up"),
+        Some(Ok(false)) => Check::warn(PORTAL, "the customer portal is not set up", mend),
+        Some(Err(error)) => Check::warn(PORTAL, not_seen(&error), mend),
+        None => Check::warn(PORTAL, "no answer in time", "Try again later."),
+    }
+}
+
+/// What could not be looked at, and why.
+pub(super) fn not_seen(error: &Error) -> String {
+    format!("not looked at: {error}")
+}

@@ -1,0 +1,192 @@
+//! The prices of the plans.
+
+use super::account::not_seen;
+use super::patience::{CALL, Patience, together};
+use super::report::Check;
+use crate::config::Billing;
+use crate::entitlement::Mode;
+use crate::stripe::{Client, Price};
+
+/// One price of a plan.
+struct Sold<'a> {
+    plan: &'a str,
+    mode: Mode,
+    price: &'a str,
+    /// The first one is what a checkout takes; the others are what earlier buyers pay.
+    first: bool,
+}
+
+/// Looks at each price.
+pub(super) async fn check(client: &Client, billing: &Billing, patience: Patience) -> Vec<Check> {
+    let plans = billing.terms.catalog.plans().iter();
+    let sales = plans.filter_map(|plan| Some((plan.name.as_str(), plan.sale.as_ref()?)));
+    let sold = sales.flat_map(|(plan, sale)| {
+        let each = sale.prices.iter().enumerate();
+        each.map(move |(place, price)| Sold {
+            plan,
+            mode: sale.mode,
+            price,
+            first: place == 0,
+        })
+    });
+    let look = async |sold: Sold<'_>| match patience.wait(CALL, client.price(sold.price)).await {
+        Some(Ok(found)) => judge(&sold, found.as_ref(), billing.endpoints.live),
+        Some(Err(error)) => {
+            let mend = "Give the key the right Prices: Read, or compare the price in the Stripe dashboard.";
+            Check::warn(
+                &sold.line(),
+                format!("{} {}", sold.price, not_seen(&error)),
+                mend,
+            )
+        }
+        None => Check::warn(&sold.line(), "no answer in time", "Try again later."),
+    };
+    together(sold.map(look)).await
+}
+
+impl Sold<'_> {
+    fn line(&self) -> String {
+        format!("price {}", self.plan)
+    }
+}
+
+fn judge(sold: &Sold<'_>, found: Option<&Price>, live: bool) -> Check {
+    let (name, plan, price) = (sold.line(), sold.plan, sold.price);
+    let Some(found) = found else {
+        let mode = if live { "live" } else { "test" };
+        return Check::fail(
+            &name,
+            format!("{price} does not exist in {mode} mode"),
+            format!("Write the id of a price of this account and mode for the plan {plan}."),
+        );
+    };
+    let kind = |recurring: bool| if recurring { "recurring" } else { "one-time" };
+    let wanted = sold.mode == Mode::Subscription;
+    if let Some(recurring) = found.recurring
+        && recurring != wanted
+    {
+        let mode = match sold.mode {
+            Mode::Subscription => "subscription",
+            Mode::Payment => "payment",
+        };
+        let found = format!(
+            "{price} is {}, and the plan's mode is {mode}",
+            kind(recurring)
+        );
+        let mend = format!(
+            "Write a {} price for the plan {plan}, or correct its mode.",
+            kind(wanted)
+        );
+        return Check::fail(&name, found, mend);
+    }
+    if found.live.is_some_and(|of| of != live) {
+        let found = format!("{price} is of the other mode than the key");
+        let mend = format!("Write a price of the key's mode for the plan {plan}.");
+        return Check::fail(&name, found, mend);
+    }
+    let told = format!("{price}, {}", kind(wanted));
+    match (found.active, sold.first) {
+        (true, _) => Check::pass(&name, told),
+        (false, true) => Check::fail(
+            &name,
+            format!("{price} is archived, so nobody can buy it"),
+            format!(
+                "Make it active again in Stripe, or write an active price first for the plan {plan}."
+            ),
+        ),
+        (false, false) => Check::warn(
+            &name,
+            format!("{price} is archived; who bought it keeps the plan"),
+            "Leave it as long as somebody pays it.",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Status;
+    use super::*;
+
+    fn price(active: bool, recurring: Option<bool>, live: Option<bool>) -> Price {
+        Price {
+            id: "price_1".into(),
+            active,
+            recurring,
+            live,
+            product: None,
+        }
+    }
+
+    fn status(mode: Mode, first: bool, found: Option<&Price>) -> Status {
+        let sold = Sold {
+            plan: "monthly",
+            mode,
+            price: "price_1",
+            first,
+        };
+        judge(&sold, found, false).status
+    }
+
+    #[test]
+    fn a_price_is_there_active_of_the_right_kind_and_of_the_keys_mode() {
+        let test = Some(false);
+        for (found, mode, first, expected) in [
+            (
+                Some(price(true, Some(true), test)),
+                Mode::Subscription,
+                true,
+                Status::Pass,
+            ),
+            (
+                Some(price(true, Some(false), test)),
+                Mode::Payment,
+                true,
+                Status::Pass,
+            ),
+            (
+                Some(price(true, None, None)),
+                Mode::Payment,
+                true,
+                Status::Pass,
+            ),
+            (None, Mode::Payment, true, Status::Fail),
+            (None, Mode::Payment, false, Status::Fail),
+            (
+                Some(price(true, Some(true), test)),
+                Mode::Payment,
+                true,
+                Status::Fail,
+            ),
+            (
+                Some(price(true, Some(false), test)),
+                Mode::Subscription,
+                true,
+                Status::Fail,
+            ),
+            (
+                Some(price(true, Some(false), Some(true))),
+                Mode::Payment,
+                true,
+                Status::Fail,
+            ),
+            (
+                Some(price(false, Some(false), test)),
+                Mode::Payment,
+                true,
+                Status::Fail,
+            ),
+            (
+                Some(price(false, Some(false), test)),
+                Mode::Payment,
+                false,
+                Status::Warn,
+            ),
+        ] {
+            assert_eq!(
+                status(mode, first, found.as_ref()),
+                expected,
+                "{found:?} {first}"
+            );
+        }
+    }
+}

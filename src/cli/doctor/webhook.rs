@@ -1,0 +1,245 @@
+//! Where Stripe sends events: the endpoint it knows, the secret it signs with, and whether the way leads here.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::account::not_seen;
+use super::patience::{CALL, Patience};
+use super::plain::{Answer, Plain};
+use super::report::Check;
+use crate::cli::wanted::{Webhook, same_url};
+use crate::config::Billing;
+use crate::stripe::{Client, WebhookEndpoint};
+
+/// What the endpoint's line is called.
+pub(super) const ENDPOINT: &str = "webhook endpoint";
+const EVENTS: &str = "webhook events";
+const VERSION: &str = "webhook version";
+const SECRET: &str = "webhook secret";
+const ADDRESS: &str = "webhook address";
+
+/// How long our own address may take.
+const WAY: Duration = Duration::from_secs(3);
+/// Events are read in any version that knows Checkout Sessions and payment intents.
+const FIRST_YEAR: u16 = 2019;
+
+/// The secret that signatures are checked with.
+pub(super) fn secret(billing: &Billing) -> Check {
+    match billing.endpoints.webhook_secrets.len() {
+        0 => Check::fail(
+            SECRET,
+            "there is none, so every event is refused",
+            "Run `tollgate bootstrap --write-secret FILE`, or copy the endpoint's signing secret from the Stripe dashboard, and name it as `stripe.webhook.secrets`.",
+        ),
+        1 => Check::pass(
+            SECRET,
+            "one is there; whether it is the endpoint's shows with the first event",
+        ),
+        count => Check::pass(SECRET, format!("{count} are there, each is tried")),
+    }
+}
+
+/// Whether the address that Stripe sends to leads to a Tollgate that runs. From here it may not, and still be right.
+pub(super) async fn address(plain: &Plain, url: &str, patience: Patience) -> Check {
+    let mend = "Start Tollgate, and check that what stands before it passes this path on; if it is only from here that nobody gets there, all is well.";
+    match patience.wait(WAY, plain.post_nothing(url, WAY)).await {
+        Some(Ok(answer)) if is_ours(&answer) => {
+            Check::pass(ADDRESS, format!("{url} leads to a Tollgate"))
+        }
+        Some(Ok(answer)) => {
+            let status = answer.status.as_u16();
+            let found = format!("{url} answered {status}, which is not what Tollgate says");
+            Check::warn(ADDRESS, found, mend)
+        }
+        Some(Err(reason)) => Check::warn(ADDRESS, format!("{url}: {reason}"), mend),
+        None => Check::warn(ADDRESS, format!("{url} does not answer in time"), mend),
+    }
+}
+
+/// The answer to a POST without a signature.
+fn is_ours(answer: &Answer) -> bool {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    answer.status == http::StatusCode::BAD_REQUEST && body["request_id"].is_string()
+}
+
+/// What Stripe knows of where to send events.
+pub(super) async fn endpoints(client: &Client, wanted: &Webhook, patience: Patience) -> Vec<Check> {
+    match patience.wait(CALL, client.webhook_endpoints()).await {
+        Some(Ok(endpoints)) => judge(&endpoints, wanted),
+        Some(Err(error)) => {
+            let mend = "Give the key the right Webhook Endpoints: Read, or compare the endpoint in the Stripe dashboard, below Developers > Webhooks.";
+            vec![Check::warn(ENDPOINT, not_seen(&error), mend)]
+        }
+        None => vec![Check::warn(
+            ENDPOINT,
+            "no answer in time",
+            "Try again later.",
+        )],
+    }
+}
+
+fn judge(endpoints: &[WebhookEndpoint], wanted: &Webhook) -> Vec<Check> {
+    let url = &wanted.url;
+    let here: Vec<_> = endpoints
+        .iter()
+        .filter(|known| same_url(&known.url, url))
+        .collect();
+    // Of several, one that is switched on counts.
+    let Some(endpoint) = here.iter().find(|known| known.enabled).or(here.first()) else {
+        return vec![nowhere(endpoints, url)];
+    };
+    let mut checks = vec![if endpoint.enabled {
+        Check::pass(ENDPOINT, format!("{} is sent to {url}", endpoint.id))
+    } else {
+        let mend = "Run `tollgate bootstrap`, or switch it on in the Stripe dashboard, below Developers > Webhooks.";
+        let found = format!("{} for {url} is switched off", endpoint.id);
+        Check::fail(ENDPOINT, found, mend)
+    }];
+    let active = here.iter().filter(|known| known.enabled).count();
+    if active > 1 {
+        let found =
+            format!("{active} endpoints point to {url}, so each event comes {active} times");
+        let mend = "Delete all but one in the Stripe dashboard, below Developers > Webhooks.";
+        checks.push(Check::warn(ENDPOINT, found, mend));
+    }
+    checks.push(events(endpoint, wanted.events));
+    checks.push(version(endpoint.api_version.as_deref()));
+    checks
+}
+
+fn nowhere(endpoints: &[WebhookEndpoint], url: &str) -> Check {
+    let elsewhere = endpoints.iter().find(|known| {
+        let path = known.url.split(['?', '#']).next().unwrap_or_default();
+        path.trim_end_matches('/').ends_with("/stripe/webhook")
+    });
+    match elsewhere {
+        Some(other) => Check::fail(
+            ENDPOINT,
+            format!("none points to {url}, one to {}", other.url),
+            format!(
+                "Write `url: {}` below `stripe.webhook` if that leads here, or run `tollgate bootstrap`.",
+                other.url
+            ),
+        ),
+        None => Check::fail(
+            ENDPOINT,
+            format!("none points to {url}"),
+            "Run `tollgate bootstrap`; if events come by another address, write it as `stripe.webhook.url` first.",
+        ),
+    }
+}
+
+fn events(endpoint: &WebhookEndpoint, wanted: &[&str]) -> Check {
+    let sent = |wanted: &&&str| {
+        endpoint
+            .events
+            .iter()
+            .any(|sent| sent == "*" || sent == **wanted)
+    };
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|wanted| !sent(wanted))
+        .copied()
+        .collect();
+    if missing.is_empty() {
+        return Check::pass(
+            EVENTS,
+            format!("all {} that are needed are sent", wanted.len()),
+        );
+    }
+    let mend = "Run `tollgate bootstrap`, or add them to the endpoint in the Stripe dashboard.";
+    Check::fail(EVENTS, format!("not sent: {}", missing.join(", ")), mend)
+}
+
+/// `2026-05-27.dahlia`, or nothing for the account's own.
+fn version(version: Option<&str>) -> Check {
+    let Some(version) = version else {
+        return Check::pass(VERSION, "the account's own");
+    };
+    let year = version
+        .split_once('-')
+        .and_then(|(year, _)| year.parse::<u16>().ok());
+    match year {
+        Some(year) if year >= FIRST_YEAR => Check::pass(VERSION, version),
+        Some(_) | None => Check::warn(
+            VERSION,
+            format!("{version} is older than what Tollgate is known to read"),
+            "Make the endpoint anew in a version of the last years; `tollgate bootstrap` makes it where there is none.",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Status;
+    use super::*;
+
+    const URL: &str = "https://app.example.test/api/stripe/webhook";
+
+    fn endpoint(url: &str, events: &[&str], enabled: bool) -> WebhookEndpoint {
+        WebhookEndpoint {
+            id: "we_1".into(),
+            url: url.into(),
+            events: events.iter().map(ToString::to_string).collect(),
+            api_version: None,
+            enabled,
+            live: None,
+        }
+    }
+
+    fn judged(endpoints: &[WebhookEndpoint]) -> Vec<(Status, String)> {
+        let wanted = Webhook {
+            url: URL.into(),
+            events: &["invoice.paid", "charge.refunded"],
+        };
+        let checks = judge(endpoints, &wanted).into_iter();
+        checks.map(|check| (check.status, check.found)).collect()
+    }
+
+    #[test]
+    fn an_endpoint_that_points_here_is_on_and_sends_what_is_needed() {
+        let all = ["invoice.paid", "charge.refunded", "payout.paid"];
+        let statuses = |endpoints: &[WebhookEndpoint]| -> Vec<Status> {
+            judged(endpoints)
+                .into_iter()
+                .map(|(status, _)| status)
+                .collect()
+        };
+        let pass = Status::Pass;
+        assert_eq!(statuses(&[endpoint(URL, &all, true)]), [pass; 3]);
+        assert_eq!(statuses(&[endpoint(URL, &["*"], true)]), [pass; 3]);
+        assert_eq!(statuses(&[endpoint(URL, &all, false)])[0], Status::Fail);
+        let some = judged(&[endpoint(URL, &["invoice.paid"], true)]);
+        assert_eq!(
+            some[1],
+            (Status::Fail, "not sent: charge.refunded".to_owned())
+        );
+        let twice = [endpoint(URL, &all, true), endpoint(URL, &all, true)];
+        assert_eq!(statuses(&twice), [pass, Status::Warn, pass, pass]);
+        let one_off = [endpoint(URL, &all, false), endpoint(URL, &all, true)];
+        assert_eq!(statuses(&one_off), [pass; 3]);
+    }
+
+    #[test]
+    fn without_an_endpoint_here_one_that_may_be_meant_is_named() {
+        let other = "https://hooks.example.test/stripe/webhook";
+        assert_eq!(judged(&[])[0].0, Status::Fail);
+        let found = judged(&[endpoint(other, &["*"], true)]);
+        assert_eq!((found.len(), found[0].0), (1, Status::Fail));
+        assert!(found[0].1.contains(other), "{found:?}");
+    }
+
+    #[test]
+    fn versions_of_the_last_years_are_read() {
+        for (written, expected) in [
+            (None, Status::Pass),
+            (Some("2026-09-30.endive"), Status::Pass),
+            (Some("2019-02-19"), Status::Pass),
+            (Some("2016-07-06"), Status::Warn),
+            (Some("unknown"), Status::Warn),
+        ] {
+            assert_eq!(version(written).status, expected, "{written:?}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! How the outcome is shown.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::store::{Drift, LONGEST_LIST};
+use crate::sync::{Failed, Looked, Mended};
+
+/// Columns between two fields.
+const GAP: usize = 2;
+/// A wider field is shown whole, and its line is out of line.
+const WIDEST: usize = 40;
+
+/// The outcome.
+#[derive(Debug, Serialize)]
+pub(super) struct Answer {
+    looked_at: u64,
+    resumed: bool,
+    drift: Vec<Line>,
+    failed: Vec<Left>,
+    under_way: Vec<String>,
+    fixed: usize,
+    left: usize,
+    not_fixed: Vec<Left>,
+    tied: u64,
+    notes: Vec<String>,
+    #[serde(skip)]
+    was_mended: bool,
+}
+
+/// One who differs.
+#[derive(Debug, Serialize)]
+struct Line {
+    subject: String,
+    user: Option<String>,
+    customer: Option<String>,
+    kind: &'static str,
+    stripe_says: Option<String>,
+    auth0_says: Vec<String>,
+    why: String,
+    fixed: bool,
+}
+
+/// One who was not looked at, or not mended.
+#[derive(Debug, Serialize)]
+struct Left {
+    subject: String,
+    why: String,
+}
+
+impl From<&Failed> for Left {
+    fn from(failed: &Failed) -> Self {
+        Self {
+            subject: failed.subject.clone(),
+            why: failed.why.clone(),
+        }
+    }
+}
+
+impl Line {
+    fn new(drift: &Drift, fixed: bool) -> Self {
+        Self {
+            subject: drift.subject.clone(),
+            user: drift.user.clone(),
+            customer: drift.customer.clone(),
+            kind: drift.kind.word(),
+            stripe_says: drift.plan.clone(),
+            auth0_says: drift.roles.clone(),
+            why: drift.why.clone(),
+            fixed,
+        }
+    }
+}
+
+impl Answer {
+    /// What a look found, and what became of it where it was to be mended.
+    pub(super) fn new(looked: &Looked, mended: Option<&Mended>) -> Self {
+        let is_fixed = |drift: &Drift| {
+            let mut fixed = mended.iter().flat_map(|mended| &mended.fixed);
+            fixed.any(|fixed| fixed.subject == drift.subject)
+        };
+        let lines = looked.drift.iter();
+        let drift: Vec<Line> = lines
+            .map(|drift| Line::new(drift, is_fixed(drift)))
+            .collect();
+        let fixed = drift.iter().filter(|line| line.fixed).count();
+        let not_fixed = mended.iter().flat_map(|mended| &mended.left);
+        let mut notes = looked.notes.clone();
+        if drift.len() >= LONGEST_LIST as usize {
+            notes.push(format!(
+                "these are the first {LONGEST_LIST}; there may be more"
+            ));
+        }
+        Self {
+            looked_at: looked.looked_at,
+            resumed: looked.is_resumed,
+            fixed,
+            left: drift.len() - fixed,
+            drift,
+            failed: looked.failed.iter().map(Left::from).collect(),
+            under_way: looked.under_way.clone(),
+            not_fixed: not_fixed.map(Left::from).collect(),
+            tied: mended.map_or(0, |mended| mended.tied),
+            notes,
+            was_mended: mended.is_some(),
+        }
+    }
+
+    /// Whether everybody was looked at, and nothing differs any more.
+    pub(super) fn is_well(&self) -> bool {
+        self.left == 0 && self.failed.is_empty() && self.not_fixed.is_empty()
+    }
+}
+
+/// Prints it for people.
+pub(super) fn print_page(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+    if answer.resumed {
+        writeln!(out, "went on with a run that was cut short\n")?;
+    }
+    print_table(&answer.drift, out)?;
+    print_list("could not be looked at", &answer.failed, out)?;
+    if answer.was_mended {
+        print_list("not mended", &answer.not_fixed, out)?;
+    }
+    for user in &answer.under_way {
+        let user = plain(user);
+        writeln!(out, "{user} differs, and a job is at it")?;
+    }
+    for note in &answer.notes {
+        writeln!(out, "note: {}", plain(note))?;
+    }
+    writeln!(out, "{}", summary(answer))
+}
+
+fn summary(answer: &Answer) -> String {
+    let users = count(answer.looked_at, "user was", "users were");
+    let mut parts = vec![format!("{users} looked at: {}", by_kind(answer))];
+    if answer.was_mended {
+        parts.push(format!("{} mended, {} left", answer.fixed, answer.left));
+        if answer.tied > 0 {
+            let users = count(answer.tied, "user was", "users were");
+            parts.push(format!(
+                "{users} tied to what the ledger did not know of theirs"
+            ));
+        }
+    } else if answer.left > 0 {
+        parts.push("--fix mends what a job can mend".to_owned());
+    }
+    if !answer.failed.is_empty() {
+        parts.push(format!("{} could not be looked at", answer.failed.len()));
+    }
+    parts.join("; ")
+}
+
+fn by_kind(answer: &Answer) -> String {
+    let kinds = ["missing", "extra", "other", "unmatched"];
+    let of = |kind: &str| answer.drift.iter().filter(|line| line.kind == kind).count();
+    let kinds = kinds.iter().map(|kind| (of(kind), kind));
+    let kinds: Vec<String> = kinds
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, kind)| format!("{number} {kind}"))
+        .collect();
+    if kinds.is_empty() {
+        return "Auth0 says what Stripe says".to_owned();
+    }
+    kinds.join(", ")
+}
+
+fn print_table(lines: &[Line], out: &mut dyn Write) -> io::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let heads = ["USER", "STRIPE SAYS", "AUTH0 SAYS", "WHY"].map(str::to_owned);
+    let rows: Vec<[String; 4]> = std::iter::once(heads)
+        .chain(lines.iter().map(row))
+        .collect();
+    let width = |column: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.filter(|width| *width <= WIDEST).max().unwrap_or(0) + GAP
+    };
+    let widths = [width(0), width(1), width(2)];
+    for row in &rows {
+        for (field, width) in row.iter().zip(widths) {
+            write!(out, "{field:width$}")?;
+            if field.chars().count() >= width {
+                write!(out, "{:GAP$}", "")?;
+            }
+        }
+        writeln!(out, "{}", row[3])?;
+    }
+    writeln!(out)
+}
+
+fn row(line: &Line) -> [String; 4] {
+    let nothing = || "-".to_owned();
+    let roles = plain(&line.auth0_says.join(", "));
+    let why = plain(&line.why);
+    [
+        plain(&line.subject),
+        line.stripe_says.as_deref().map_or_else(nothing, plain),
+        if roles.is_empty() { nothing() } else { roles },
+        if line.fixed {
+            format!("{why} [mended]")
+        } else {
+            why
+        },
+    ]
+}
+
+fn print_list(what: &str, list: &[Left], out: &mut dyn Write) -> io::Result<()> {
+    if list.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{what}:")?;
+    for one in list {
+        writeln!(out, "  {}: {}", plain(&one.subject), plain(&one.why))?;
+    }
+    writeln!(out)
+}
+
+fn count(number: u64, one: &str, many: &str) -> String {
+    let word = if number == 1 { one } else { many };
+    format!("{number} {word}")
+}
+
+/// What others wrote must not move the cursor of a terminal.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
+}

@@ -1,0 +1,294 @@
+//! What can be wrong with the tenant.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::Method;
+use serde_json::json;
+
+use super::{Case, as_it_is, examine, nothing};
+use crate::support::auth0::{AUDIENCE, CLIENT_SECRET, DISCOVERY, Fault, JWKS, Trouble};
+use crate::support::token;
+
+/// What the client of the Management API has, all of it.
+const SCOPES: [&str; 11] = [
+    "read:users",
+    "update:users",
+    "read:roles",
+    "read:role_members",
+    "create:role_members",
+    "delete:role_members",
+    "create:roles",
+    "update:roles",
+    "read:resource_servers",
+    "create:resource_servers",
+    "update:resource_servers",
+];
+
+fn without(clinic: &super::Clinic, missing: &[&str]) {
+    let granted: Vec<&str> = SCOPES
+        .into_iter()
+        .filter(|scope| !missing.contains(scope))
+        .collect();
+    clinic.auth0().grant(&granted);
+}
+
+#[tokio::test]
+async fn keys_issuer_and_clock() {
+    examine(&[
+        Case {
+            what: "a key that cannot be used",
+            breaks: |clinic| {
+                let key = json!({ "kty": "oct", "kid": "shared", "k": "AA" });
+                clinic.auth0().publish(key);
+            },
+            edit: as_it_is,
+            lines: &[("auth0 unusable keys", "WARN", "shared (", "rotate")],
+        },
+        Case {
+            what: "no key set",
+            breaks: |clinic| clinic.auth0().fault(JWKS, Fault::Status(500)),
+            edit: as_it_is,
+            lines: &[("auth0 keys", "FAIL", "500", "auth0.domain")],
+        },
+        Case {
+            what: "no key for the algorithm",
+            breaks: nothing,
+            edit: |yaml| yaml.replace("auth0:\n", "auth0:\n  algorithms: [ES256]\n"),
+            lines: &[("auth0 keys", "FAIL", "can be used for ES256", "auth0.algorithms")],
+        },
+        Case {
+            what: "another issuer",
+            breaks: |clinic| {
+                let other = json!({ "issuer": "https://login.example.test/" });
+                let body = Fault::Body(other.to_string());
+                clinic.auth0().fault(DISCOVERY, body);
+            },
+            edit: as_it_is,
+            lines: &[(
+                "auth0 issuer",
+                "FAIL",
+                "from https://login.example.test/",
+                "issuers: [\"https://login.example.test/\"]",
+            )],
+        },
+        Case {
+            what: "keys elsewhere",
+            breaks: |clinic| {
+                let other = json!({ "issuer": clinic.auth0().url(), "jwks_uri": "https://k.example.test/" });
+                clinic.auth0().fault(DISCOVERY, Fault::Body(other.to_string()));
+            },
+            edit: as_it_is,
+            lines: &[("auth0 issuer", "WARN", "k.example.test", "jwks_url")],
+        },
+        Case {
+            what: "no discovery document",
+            breaks: |clinic| clinic.auth0().fault(DISCOVERY, Fault::Status(404)),
+            edit: as_it_is,
+            lines: &[("auth0 issuer", "WARN", "404", "auth0.domain")],
+        },
+        Case {
+            what: "a clock that is wrong",
+            breaks: |clinic| {
+                let later = date(token::now() + 60);
+                let headers = Trouble::Headers(vec![("date", later)]);
+                clinic.auth0().trouble(Method::GET, JWKS, headers);
+            },
+            edit: as_it_is,
+            lines: &[("auth0 clock", "FAIL", "s behind that of Auth0", "NTP")],
+        },
+    ])
+    .await;
+}
+
+/// What `Date` says at this time.
+fn date(seconds: i64) -> String {
+    let since = Duration::from_secs(seconds.unsigned_abs());
+    httpdate::fmt_http_date(UNIX_EPOCH + since)
+}
+
+#[tokio::test]
+async fn the_management_token_and_its_scopes() {
+    examine(&[
+        Case {
+            what: "a wrong secret",
+            breaks: nothing,
+            edit: |yaml| yaml.replace(CLIENT_SECRET, "wrong"),
+            lines: &[
+                (
+                    "auth0 management token",
+                    "FAIL",
+                    "is refused",
+                    "auth0.management",
+                ),
+                ("auth0 scopes", "WARN", "not looked at", "token first"),
+                ("auth0 api", "WARN", "not looked at", "token first"),
+                ("auth0 roles", "WARN", "not looked at", "token first"),
+            ],
+        },
+        Case {
+            what: "a scope that is needed",
+            breaks: |clinic| without(clinic, &["update:users"]),
+            edit: as_it_is,
+            lines: &[(
+                "auth0 scopes",
+                "FAIL",
+                "update:users not granted",
+                "Grant update:users",
+            )],
+        },
+        Case {
+            what: "scopes that some tenants ask for",
+            breaks: |clinic| without(clinic, &["create:role_members", "delete:role_members"]),
+            edit: as_it_is,
+            lines: &[(
+                "auth0 role member scopes",
+                "WARN",
+                "create:role_members, delete:role_members",
+                "Grant",
+            )],
+        },
+        Case {
+            what: "an API that is not to be seen",
+            breaks: |clinic| without(clinic, &["read:resource_servers"]),
+            edit: as_it_is,
+            lines: &[(
+                "auth0 api",
+                "WARN",
+                "not looked at",
+                "Grant read:resource_servers",
+            )],
+        },
+        Case {
+            what: "something to do for bootstrap, which may not",
+            breaks: |clinic| {
+                without(clinic, &["create:roles", "update:roles"]);
+                clinic.auth0().delete_role("admin");
+            },
+            edit: as_it_is,
+            lines: &[
+                (
+                    "auth0 bootstrap scopes",
+                    "WARN",
+                    "create:roles, update:roles",
+                    "Grant",
+                ),
+                ("auth0 role admin", "FAIL", "no role", "tollgate bootstrap"),
+            ],
+        },
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn the_api() {
+    examine(&[
+        Case {
+            what: "no API",
+            breaks: |clinic| clinic.auth0().delete_api(AUDIENCE),
+            edit: as_it_is,
+            lines: &[
+                ("auth0 api", "FAIL", AUDIENCE, "tollgate bootstrap"),
+                (
+                    "auth0 role free-user",
+                    "FAIL",
+                    "read:basic-content",
+                    "tollgate bootstrap",
+                ),
+                (
+                    "auth0 role premium-monthly",
+                    "FAIL",
+                    "does not allow",
+                    "tollgate bootstrap",
+                ),
+                (
+                    "auth0 role premium-lifetime",
+                    "FAIL",
+                    "does not allow",
+                    "tollgate bootstrap",
+                ),
+                (
+                    "auth0 role admin",
+                    "FAIL",
+                    "access:admin-panel",
+                    "tollgate bootstrap",
+                ),
+            ],
+        },
+        Case {
+            what: "RBAC off",
+            breaks: |clinic| clinic.auth0().set_rbac(false, "access_token_authz"),
+            edit: as_it_is,
+            lines: &[("auth0 api RBAC", "FAIL", "off", "Enable RBAC")],
+        },
+        Case {
+            what: "tokens without permissions",
+            breaks: |clinic| clinic.auth0().set_rbac(true, "access_token"),
+            edit: as_it_is,
+            lines: &[(
+                "auth0 api tokens",
+                "FAIL",
+                "hold no permissions",
+                "Add Permissions",
+            )],
+        },
+        Case {
+            what: "a permission that nobody knows",
+            breaks: nothing,
+            edit: |yaml| format!("{yaml}  - {{ path: /new, permissions: [read:new] }}\n"),
+            lines: &[(
+                "auth0 api permissions",
+                "FAIL",
+                "read:new",
+                "tollgate bootstrap",
+            )],
+        },
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn the_roles() {
+    examine(&[
+        Case {
+            what: "no such role",
+            breaks: |clinic| clinic.auth0().delete_role("premium-lifetime"),
+            edit: as_it_is,
+            lines: &[(
+                "auth0 role premium-lifetime",
+                "FAIL",
+                "no role",
+                "tollgate bootstrap",
+            )],
+        },
+        Case {
+            what: "a role that allows too little",
+            breaks: |clinic| {
+                let role = "premium-monthly";
+                clinic.auth0().take_permission(role, "read:premium-content");
+            },
+            edit: as_it_is,
+            lines: &[(
+                "auth0 role premium-monthly",
+                "FAIL",
+                "does not allow read:premium-content",
+                "tollgate bootstrap",
+            )],
+        },
+        Case {
+            what: "a role that allows too much",
+            breaks: |clinic| {
+                clinic.auth0().delete_role("free-user");
+                let more = ["read:basic-content", "read:premium-content"];
+                clinic.auth0().create_role("free-user", &more);
+            },
+            edit: as_it_is,
+            lines: &[(
+                "auth0 role free-user",
+                "WARN",
+                "allows read:premium-content too",
+                "roles",
+            )],
+        },
+    ])
+    .await;
+}

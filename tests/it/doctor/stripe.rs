@@ -1,0 +1,318 @@
+//! What can be wrong with the account.
+
+use serde_json::json;
+
+use super::{Case, Clinic, as_it_is, examine, nothing};
+use crate::support::stripe::{KEY, PRICE_LIFETIME, PRICE_MONTHLY, SECRET};
+use crate::support::token;
+
+/// A restricted key of the same account.
+const RESTRICTED: &str = "rk_test_standin";
+
+fn restricted(yaml: &str) -> String {
+    yaml.replace(KEY, RESTRICTED)
+}
+
+fn restrict(clinic: &Clinic, withheld: &[&str]) {
+    clinic.stripe().accept_key(RESTRICTED);
+    for right in withheld {
+        clinic.stripe().withhold(right);
+    }
+}
+
+#[tokio::test]
+async fn the_key_and_the_account() {
+    examine(&[
+        Case {
+            what: "a key that was rolled",
+            breaks: |clinic| clinic.stripe().revoke_key(KEY),
+            edit: as_it_is,
+            lines: &[
+                ("stripe key", "FAIL", "not allowed", "stripe.secret_key"),
+                ("stripe prices", "WARN", "not looked at", "key first"),
+                ("stripe portal", "WARN", "not looked at", "key first"),
+                (
+                    "stripe webhook endpoint",
+                    "WARN",
+                    "not looked at",
+                    "key first",
+                ),
+            ],
+        },
+        Case {
+            what: "a key of another account",
+            breaks: nothing,
+            edit: |yaml| yaml.replace("stripe:\n", "stripe:\n  account: acct_other\n"),
+            lines: &[("stripe account", "FAIL", "acct_other", "stripe.account")],
+        },
+        Case {
+            what: "no portal",
+            breaks: |clinic| clinic.stripe().set_up_portal(false),
+            edit: as_it_is,
+            lines: &[("stripe portal", "WARN", "not set up", "Customer portal")],
+        },
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn the_rights_of_a_restricted_key() {
+    examine(&[
+        Case {
+            what: "a key with all rights",
+            breaks: |clinic| restrict(clinic, &[]),
+            edit: restricted,
+            lines: &[],
+        },
+        Case {
+            what: "rights that are needed",
+            breaks: |clinic| restrict(clinic, &["customer_write", "dispute_read"]),
+            edit: restricted,
+            lines: &[(
+                "stripe rights",
+                "FAIL",
+                "Customers: Write, Disputes: Read",
+                "Customers: Write, Disputes: Read",
+            )],
+        },
+        Case {
+            what: "a right that can be missed",
+            breaks: |clinic| restrict(clinic, &["product_read"]),
+            edit: restricted,
+            lines: &[("stripe rights", "WARN", "Products: Read", "Products: Read")],
+        },
+        Case {
+            what: "endpoints that are not to be seen",
+            breaks: |clinic| restrict(clinic, &["webhook_read"]),
+            edit: restricted,
+            lines: &[(
+                "stripe webhook endpoint",
+                "WARN",
+                "not looked at",
+                "Webhook Endpoints: Read",
+            )],
+        },
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn the_prices() {
+    examine(&[
+        Case {
+            what: "no such price",
+            breaks: nothing,
+            edit: |yaml| yaml.replace(PRICE_MONTHLY, "price_gone"),
+            lines: &[(
+                "stripe price monthly",
+                "FAIL",
+                "price_gone does not exist",
+                "plan monthly",
+            )],
+        },
+        Case {
+            what: "a price that is sold no more",
+            breaks: |clinic| clinic.stripe().retire_price(PRICE_LIFETIME),
+            edit: as_it_is,
+            lines: &[("stripe price lifetime", "FAIL", "archived", "plan lifetime")],
+        },
+        Case {
+            what: "an earlier price that is sold no more",
+            breaks: |clinic| {
+                clinic.stripe().new_price("price_old", 500, true);
+                clinic.stripe().retire_price("price_old");
+            },
+            edit: |yaml| {
+                let one = format!("price: {PRICE_MONTHLY}");
+                yaml.replace(&one, &format!("prices: [{PRICE_MONTHLY}, price_old]"))
+            },
+            lines: &[(
+                "stripe price monthly",
+                "WARN",
+                "price_old is archived",
+                "Leave it",
+            )],
+        },
+        Case {
+            what: "a price of the other kind",
+            breaks: |clinic| clinic.stripe().sell_by_month(PRICE_LIFETIME, true),
+            edit: as_it_is,
+            lines: &[(
+                "stripe price lifetime",
+                "FAIL",
+                "is recurring",
+                "one-time price",
+            )],
+        },
+        Case {
+            what: "a price of the other mode",
+            breaks: |clinic| clinic.stripe().move_to_other_mode(PRICE_LIFETIME, true),
+            edit: as_it_is,
+            lines: &[(
+                "stripe price lifetime",
+                "FAIL",
+                "does not exist in test mode",
+                "mode",
+            )],
+        },
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn the_webhook_endpoint() {
+    examine(&[
+        Case {
+            what: "an endpoint elsewhere",
+            breaks: |clinic| {
+                let url = "https://hooks.example.test/stripe/webhook";
+                clinic
+                    .stripe()
+                    .pretend(&clinic.endpoint, json!({ "url": url }));
+            },
+            edit: as_it_is,
+            lines: &[(
+                "stripe webhook endpoint",
+                "FAIL",
+                "one to https://hooks.example.test/stripe/webhook",
+                "stripe.webhook",
+            )],
+        },
+        Case {
+            what: "an endpoint for something else",
+            breaks: |clinic| {
+                let url = "https://hooks.example.test/other";
+                clinic
+                    .stripe()
+                    .pretend(&clinic.endpoint, json!({ "url": url }));
+            },
+            edit: as_it_is,
+            lines: &[(
+                "stripe webhook endpoint",
+                "FAIL",
+                "none points to",
+                "tollgate bootstrap",
+            )],
+        },
+        Case {
+            what: "an endpoint that is switched off",
+            breaks: |clinic| {
+                let off = json!({ "status": "disabled" });
+                clinic.stripe().pretend(&clinic.endpoint, off);
+            },
+            edit: as_it_is,
+            lines: &[(
+                "stripe webhook endpoint",
+                "FAIL",
+                "switched off",
+                "tollgate bootstrap",
+            )],
+        },
+        Case {
+            what: "an event that is not sent",
+            breaks: |clinic| {
+                let types = tollgate::stripe::EVENT_TYPES.iter();
+                let some: Vec<_> = types.filter(|kind| **kind != "charge.refunded").collect();
+                let some = json!({ "enabled_events": some });
+                clinic.stripe().pretend(&clinic.endpoint, some);
+            },
+            edit: as_it_is,
+            lines: &[(
+                "stripe webhook events",
+                "FAIL",
+                "not sent: charge.refunded",
+                "tollgate bootstrap",
+            )],
+        },
+        Case {
+            what: "every event",
+            breaks: |clinic| {
+                let all = json!({ "enabled_events": ["*"], "api_version": "2020-08-27" });
+                clinic.stripe().pretend(&clinic.endpoint, all);
+            },
+            edit: as_it_is,
+            lines: &[],
+        },
+        Case {
+            what: "a version from long ago",
+            breaks: |clinic| {
+                let old = json!({ "api_version": "2015-10-16" });
+                clinic.stripe().pretend(&clinic.endpoint, old);
+            },
+            edit: as_it_is,
+            lines: &[("stripe webhook version", "WARN", "2015-10-16", "anew")],
+        },
+        Case {
+            what: "two endpoints",
+            breaks: |clinic| {
+                let url = format!("http://{}/stripe/webhook/", clinic.shop.gate.address);
+                clinic.stripe().new_webhook_endpoint(&url, &["*"], None);
+            },
+            edit: as_it_is,
+            lines: &[(
+                "stripe webhook endpoint",
+                "WARN",
+                "each event comes 2 times",
+                "Delete",
+            )],
+        },
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn the_webhooks_secret_and_address_and_the_clock() {
+    examine(&[
+        Case {
+            what: "a secret that is not there yet",
+            breaks: nothing,
+            edit: |yaml| yaml.replace(&format!("[{SECRET}]"), "[\"${TOLLGATE_TEST_NO_SECRET}\"]"),
+            lines: &[(
+                "stripe webhook secret",
+                "FAIL",
+                "none",
+                "tollgate bootstrap",
+            )],
+        },
+        Case {
+            what: "an address that leads elsewhere",
+            breaks: |clinic| {
+                let url = format!("{}/stripe/webhook", clinic.shop.backend.url());
+                let here = json!({ "url": url });
+                clinic.stripe().pretend(&clinic.endpoint, here);
+            },
+            edit: to_the_backend,
+            lines: &[(
+                "stripe webhook address",
+                "WARN",
+                "not what Tollgate says",
+                "passes this path on",
+            )],
+        },
+        Case {
+            what: "a clock that is a minute wrong",
+            breaks: |clinic| clinic.stripe().set_time(Some(token::now() - 60)),
+            edit: as_it_is,
+            lines: &[("stripe clock", "WARN", "s ahead of that of Stripe", "NTP")],
+        },
+        Case {
+            what: "a clock that is an hour wrong",
+            breaks: |clinic| clinic.stripe().set_time(Some(token::now() - 3600)),
+            edit: as_it_is,
+            lines: &[("stripe clock", "FAIL", "stripe.webhook.tolerance", "NTP")],
+        },
+    ])
+    .await;
+}
+
+/// The backend answers at the address that events go to.
+fn to_the_backend(yaml: &str) -> String {
+    let part = |from: &str, to: char| {
+        let start = yaml.find(from).expect("its key") + from.len();
+        let rest = &yaml[start..];
+        rest[..rest.find(to).expect("its end")].to_owned()
+    };
+    let backend = part("upstream:\n  url: ", '\n');
+    let gate = part(", url: \"", '"');
+    yaml.replace(&gate, &format!("{backend}/stripe/webhook"))
+}
