@@ -1,6 +1,7 @@
 //! Putting the parts together, and the life of the process: start, reload, drain, end.
 
 mod billing;
+mod console;
 mod reload;
 mod signals;
 
@@ -92,6 +93,8 @@ pub struct App {
     admin_stop: Stop,
     background: TaskTracker,
     billing: Option<Arc<billing::Running>>,
+    /// What the console shows of the config.
+    board: Arc<console::Board>,
 }
 
 /// How the process ended.
@@ -131,13 +134,14 @@ impl App {
             stop: &stop,
         };
         let (shared, billing) = start_gate(&config, keys.as_ref(), outlets.tracer, &around).await?;
-        let page = Admin {
-            keys,
-            metrics: Arc::clone(&metrics),
-            stop: stop.clone(),
-            clock,
-            log: outlets.log,
-        };
+        let board = Arc::new(console::Board::new(&shared, &config));
+        let page = console::page(
+            &config,
+            &board,
+            billing.as_ref(),
+            &around,
+            (keys, outlets.log),
+        );
         let admin = start_admin(&config, page, &background, &admin_stop)?;
         let gates = Arc::clone(&shared);
         let make = move |scope: server::Scope| {
@@ -162,6 +166,7 @@ impl App {
             admin_stop,
             background,
             billing: billing.map(Arc::new),
+            board,
         };
         app.announce();
         Ok(app)
@@ -276,11 +281,11 @@ fn start_admin(
     background: &TaskTracker,
     stop: &Stop,
 ) -> Result<Option<SocketAddr>, StartupError> {
-    let Some(address) = config.admin else {
+    let Some(settings) = &config.admin else {
         return Ok(None);
     };
     let listener = server::bind(Listen {
-        address,
+        address: settings.address,
         tls: false,
     })?;
     let address = listener.address()?;

@@ -7,6 +7,7 @@ mod follow;
 mod housekeeping;
 mod outage;
 mod overlay;
+mod reconcile;
 mod worker;
 
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use arc_swap::ArcSwap;
 
 pub use follow::{follow, load};
 pub use overlay::{Overlay, Standing};
+pub use reconcile::{
+    Failed, LEASE, Looked, Mended, Phase, Progress, Reconciler, Trouble, look_now_and_then,
+};
 pub use worker::{Stepped, Sync};
 
 use crate::clock::Clock;
@@ -24,6 +28,9 @@ use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::{auth0, stripe};
 
+/// Why a job is asked for by a look that is to mend what it finds.
+pub(crate) const RECONCILE: &str = "reconcile";
+
 /// How jobs are worked on.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -31,12 +38,23 @@ pub struct Config {
     pub workers: usize,
     /// A job that has failed for so long is given up as dead.
     pub max_age: Duration,
+    /// How long one try may take. A lease lasts twice as long, so that no two workers that live ever work on one job.
+    pub deadline: Duration,
     /// Raw events are kept for so long.
     pub retention: Duration,
     /// The first delay after a failure; doubled each time, with full jitter.
     pub backoff: Duration,
     /// The longest delay after a failure.
     pub max_backoff: Duration,
+}
+
+/// A look at all users now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconcile {
+    /// From the start of one look to the next.
+    pub every: Duration,
+    /// Whether what is found is mended.
+    pub fix: bool,
 }
 
 /// What a step needs.

@@ -6,4 +6,4 @@ mod metrics;
 pub mod trace;
 
 pub use config::{Config, Format, Otlp};
-pub use metrics::{BillingMetrics, Metrics, RequestLabels};
+pub use metrics::{BillingMetrics, Metrics, RequestLabels, Sample};

@@ -19,7 +19,7 @@ use crate::store::{
 };
 use crate::sync::{self, Overlay, Sync};
 use crate::telemetry::Metrics;
-use crate::{auth0, stripe};
+use crate::{admin, auth0, stripe};
 
 /// Users read at a time.
 const PAGE: u32 = 1000;
@@ -30,6 +30,7 @@ const LOOK_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Running {
     terms: Arc<ArcSwap<Terms>>,
     store: Arc<dyn Store>,
+    auth0: Arc<auth0::Client>,
     clock: Arc<dyn Clock>,
     /// The workers, which end before the rest.
     workers: TaskTracker,
@@ -63,25 +64,17 @@ pub(super) async fn start(
     let (stripe, auth0) = (Arc::new(stripe), Arc::new(auth0));
     let terms = Arc::new(ArcSwap::from_pointee(config.terms.clone()));
     let overlay = follow(config, &store, around).await?;
-    let sync = Arc::new(Sync::new(
-        sync::Parts {
-            stripe: Arc::clone(&stripe),
-            auth0: Arc::clone(&auth0),
-            store: Arc::clone(&store),
-            terms: Arc::clone(&terms),
-            clock: Arc::clone(clock),
-            metrics: Arc::clone(metrics),
-        },
-        config.sync.clone(),
-    ));
+    let parts = sync::Parts {
+        stripe: Arc::clone(&stripe),
+        auth0: Arc::clone(&auth0),
+        store: Arc::clone(&store),
+        terms: Arc::clone(&terms),
+        clock: Arc::clone(clock),
+        metrics: Arc::clone(metrics),
+    };
     let (workers, stop_workers) = (TaskTracker::new(), CancellationToken::new());
-    let (killed, stopped) = (around.stop.clone(), stop_workers.clone());
-    workers.spawn(async move {
-        tokio::select! {
-            () = sync.run(stopped) => {}
-            () = killed.killed() => {}
-        }
-    });
+    work(config, parts, &workers, (around.stop, &stop_workers));
+    let searched = Arc::clone(&auth0);
     let endpoints = Endpoints::new(
         endpoints::Parts {
             stripe,
@@ -100,11 +93,39 @@ pub(super) async fn start(
     let running = Running {
         terms,
         store,
+        auth0: searched,
         clock: Arc::clone(clock),
         workers,
         stop_workers,
     };
     Ok((gate::Billing { overlay, endpoints }, running))
+}
+
+/// Starts the workers, and the look at every user now and then.
+fn work(
+    config: &Billing,
+    parts: sync::Parts,
+    tasks: &TaskTracker,
+    (stop, stop_workers): (&Stop, &CancellationToken),
+) {
+    if let Some(how) = config.reconcile {
+        let (killed, stopped) = (stop.clone(), stop_workers.clone());
+        let looking = sync::look_now_and_then(parts.clone(), config.sync.clone(), how, stopped);
+        tasks.spawn(async move {
+            tokio::select! {
+                () = looking => {}
+                () = killed.killed() => {}
+            }
+        });
+    }
+    let sync = Arc::new(Sync::new(parts, config.sync.clone()));
+    let (killed, stopped) = (stop.clone(), stop_workers.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = sync.run(stopped) => {}
+            () = killed.killed() => {}
+        }
+    });
 }
 
 /// Asks for a job for every user who has an entitlement, and says how many.
@@ -156,7 +177,11 @@ async fn follow(
     store: &Arc<dyn Store>,
     around: &Surroundings<'_>,
 ) -> Result<Arc<Overlay>, StartupError> {
-    let overlay = Arc::new(Overlay::new(config.max_token_age, config.leeway));
+    let overlay = Overlay::new(config.max_token_age, config.leeway);
+    let overlay = Arc::new(match config.store {
+        config::Store::Sqlite(_) => overlay,
+        config::Store::Postgres(_) => overlay.of_a_fleet(),
+    });
     let mut from = sync::load(0, &**store, &overlay, &*around.clock).await?;
     let (store, followed) = (Arc::clone(store), Arc::clone(&overlay));
     let (clock, metrics) = (Arc::clone(&around.clock), Arc::clone(&around.metrics));
@@ -209,6 +234,16 @@ impl Running {
                 }
             }
         });
+    }
+
+    /// What the console needs of it.
+    pub(super) fn payments(&self) -> admin::Payments {
+        let terms = Arc::clone(&self.terms);
+        admin::Payments {
+            store: Arc::clone(&self.store),
+            auth0: Arc::clone(&self.auth0),
+            terms: Box::new(move || terms.load_full()),
+        }
     }
 
     /// Lets the workers finish what they are at, and waits for them.

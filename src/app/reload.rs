@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::App;
 use super::billing::Running;
+use super::console::Board;
 use crate::config::{self, Config, Stamp, watched_files};
 use crate::gate;
 use crate::server::{self, Certificates};
@@ -26,6 +27,7 @@ pub(super) struct Reloader {
     billing: Option<Arc<Running>>,
     certificates: Certificates,
     metrics: Arc<Metrics>,
+    board: Arc<Board>,
 }
 
 impl Reloader {
@@ -40,6 +42,7 @@ impl Reloader {
             billing: app.billing.clone(),
             certificates: app.certificates.clone(),
             metrics: Arc::clone(&app.metrics),
+            board: Arc::clone(&app.board),
         }
     }
 
@@ -59,7 +62,9 @@ impl Reloader {
     /// Reads the config and puts it in force, or says why not.
     pub(super) fn reload(&mut self, why: &str) {
         self.stamp = Stamp::of(&self.files);
-        match self.try_reload() {
+        let reloaded = self.try_reload();
+        self.board.reloaded(why, reloaded.as_ref().err().cloned());
+        match reloaded {
             Ok(()) => {
                 self.metrics.config_reload("ok");
                 tracing::info!(why, file = %self.file.display(), "config reloaded");
@@ -83,6 +88,7 @@ impl Reloader {
         }
         self.certificates.replace_with(&certificates);
         self.shared.reload(config.gate.clone());
+        self.board.rules(&self.shared, &config);
         if let (Some(running), Some(billing)) = (&self.billing, &config.billing) {
             running.reload(&billing.terms);
         }
@@ -117,16 +123,17 @@ fn sections_that_need_a_restart(old: &Config, new: &Config) -> Vec<&'static str>
             billing.endpoints,
             billing.store,
             billing.sync,
+            billing.reconcile,
             billing.max_token_age,
         ))
     };
     [
         ("server", server(old) != server(new)),
-        ("admin", old.admin != new.admin),
+        ("admin", differs(&old.admin, &new.admin)),
         ("upstream", differs(&old.proxy, &new.proxy)),
         ("auth0", differs(&old.auth, &new.auth)),
         (
-            "stripe, store or sync",
+            "stripe, store, sync or reconcile",
             differs(&billing(old), &billing(new)),
         ),
         ("log or telemetry", differs(&old.telemetry, &new.telemetry)),

@@ -60,18 +60,29 @@ pub async fn follow(
     let mut changes = store.signals().changes();
     let mut sequence = sequence;
     let mut swept = Instant::now();
+    let mut failures = 0_u32;
     while !stop.is_cancelled() {
         // Marked as seen before reading: a change that comes while we read wakes us again.
         changes.borrow_and_update();
+        let began = std::time::Instant::now();
         match load(sequence, &*store, &overlay, &*clock).await {
             Ok(last) => {
                 sequence = last;
+                failures = 0;
+                overlay.was_read(began);
                 outage.is_over();
                 metrics.billing.ledger_up(true);
             }
             Err(error) => {
                 outage.goes_on(&error, &metrics);
                 metrics.billing.ledger_up(false);
+                failures = failures.saturating_add(1);
+                if failures == 1 {
+                    // After a standstill of this process its deadlines are over at once, and its connections may be
+                    // gone: that says nothing of the ledger.
+                    continue;
+                }
+                overlay.is_on_its_own();
             }
         }
         if swept.elapsed() >= SWEEP {
@@ -81,4 +92,5 @@ pub async fn follow(
         let told = timeout(LOOK_AGAIN, changes.changed());
         let _ = stop.run_until_cancelled(told).await;
     }
+    overlay.is_on_its_own();
 }

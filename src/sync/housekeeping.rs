@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Sync;
 use super::outage::Outage;
 use super::worker::OUT_OF_TIME;
-use crate::store::{Cause, JobState, Priority, StoreError, Totals, UnixMillis};
+use crate::store::{Cause, DriftKind, JobState, Priority, StoreError, Totals, UnixMillis};
 
 /// How old a gauge may be, and how late a recheck.
 const ROUND: Duration = Duration::from_secs(1);
@@ -21,6 +21,13 @@ const ANOTHER_CHANCE: Duration = Duration::from_secs(24 * 60 * 60);
 const DEAD: u32 = 10_000;
 /// Jobs that are woken in one round.
 const WOKEN_AT_A_TIME: usize = 500;
+/// Each has a gauge, which falls to 0 by being set.
+const DRIFT_KINDS: [DriftKind; 4] = [
+    DriftKind::Missing,
+    DriftKind::Extra,
+    DriftKind::Other,
+    DriftKind::Unmatched,
+];
 /// As many events as [`crate::store::Store::prune`] does at a time.
 const PRUNED_AT_A_TIME: u64 = 1000;
 
@@ -105,6 +112,10 @@ impl Sync {
             .map_or(0, |since| self.now().saturating_sub(since));
         let waited = Duration::from_millis(u64::try_from(waited).unwrap_or(0));
         billing.sync_lag(waited.as_secs_f64());
+        for kind in DRIFT_KINDS {
+            let count = totals.drift.iter().find(|(known, _)| *known == kind);
+            billing.drift_users(kind.word(), count.map_or(0, |(_, count)| *count));
+        }
         let terms = self.parts.terms.load();
         for plan in terms
             .catalog

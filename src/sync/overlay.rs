@@ -1,10 +1,12 @@
 //! What the gate knows of entitlements, in memory: a request reads one snapshot, without a lock.
 
+mod fresh;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -12,6 +14,7 @@ use tokio::sync::watch;
 use crate::clock::UnixSeconds;
 use crate::entitlement::Change;
 use crate::store::Entitlement;
+use fresh::Freshness;
 
 /// Parts of the map. A change copies one of them, so that readers never wait: of a million users, a thousand.
 const SHARDS: usize = 1024;
@@ -42,6 +45,7 @@ pub struct Overlay {
     /// Clock difference that is forgiven.
     leeway: UnixSeconds,
     changes: watch::Sender<u64>,
+    freshness: Freshness,
 }
 
 impl Overlay {
@@ -56,7 +60,37 @@ impl Overlay {
             horizon: seconds(max_token_age).saturating_add(seconds(leeway).saturating_mul(2)),
             leeway: seconds(leeway),
             changes: watch::Sender::default(),
+            freshness: Freshness::new(false),
         }
+    }
+
+    /// The same for a ledger that other processes write to as well: see [`Overlay::is_old`].
+    #[must_use]
+    pub fn of_a_fleet(mut self) -> Self {
+        self.freshness = Freshness::new(true);
+        self
+    }
+
+    /// All that the ledger held at `began` is here.
+    pub(super) fn was_read(&self, began: Instant) {
+        self.freshness.read(began);
+    }
+
+    /// The ledger cannot be read.
+    pub(super) fn is_on_its_own(&self) {
+        self.freshness.away();
+    }
+
+    /// Whether the ledger was last read too long ago to go by what is here, and is not known to be away. Then
+    /// [`Overlay::renewed`] is to be waited for first.
+    #[must_use]
+    pub fn is_old(&self) -> bool {
+        self.freshness.is_old()
+    }
+
+    /// Waits until the ledger was read again, for a second at most.
+    pub async fn renewed(&self) {
+        self.freshness.renewed().await;
     }
 
     /// What is known of the user.

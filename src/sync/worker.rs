@@ -1,15 +1,17 @@
 //! The worker: takes a job, does it, and writes down how it went. What a job does is below; here is how it is tried,
 //! and when the next one is taken.
 
-mod failure;
+pub(super) mod failure;
 mod find;
+mod job;
 mod notice;
-mod owner;
-mod read;
+pub(super) mod owner;
+pub(super) mod purpose;
+pub(super) mod read;
 mod replace;
-mod roles;
+pub(super) mod roles;
 mod stray;
-mod user;
+pub(super) mod user;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,21 +19,18 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::housekeeping::keep_house;
 use super::outage::Outage;
 use super::{Config, Parts};
-use crate::store::{Job, JobKey, StoreError, UnixMillis};
+use crate::store::{JobKey, StoreError, UnixMillis};
 use failure::Failure;
 pub(super) use failure::OUT_OF_TIME;
+use job::Job;
 use notice::Notices;
 
-/// One step must be over by then. Several calls, each with its own deadline, and waits for rate limits.
-const DEADLINE: Duration = Duration::from_secs(60);
-/// Twice the deadline, so that a job is never worked on twice by workers that live; one that died costs this wait.
-const LEASE_MS: i64 = 120_000;
 /// Jobs that another process wrote are noticed within this time.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Due, and yet not to be had: another worker takes it this moment.
@@ -82,11 +81,16 @@ impl Sync {
     ///
     /// When the ledger cannot be used.
     pub async fn step(&self) -> Result<Stepped, StoreError> {
-        let Some(job) = self.parts.store.take(self.now(), LEASE_MS).await? else {
+        let deadline = self.config.deadline;
+        let lease = UnixMillis::try_from((deadline * 2).as_millis()).unwrap_or(UnixMillis::MAX);
+        // Before the time of day is read, which the lease is counted from.
+        let began = Instant::now();
+        let Some(taken) = self.parts.store.take(self.now(), lease).await? else {
             return Ok(Stepped::Idle);
         };
-        let worked = timeout(DEADLINE, unless_broken(self.work(&job))).await;
-        match worked.unwrap_or(Err(Failure::Late)) {
+        let job = Job::new(taken, began, deadline);
+        let worked = timeout_at(job.over_at(), unless_broken(self.work(&job))).await;
+        match worked.unwrap_or(Err(Failure::Late(deadline))) {
             Ok(()) => Ok(Stepped::Done),
             Err(failure) => self.failed(&job, &failure).await,
         }

@@ -94,6 +94,23 @@ pub struct RequestLabels<'a> {
     pub decision: &'a str,
 }
 
+/// What one counter or gauge shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    labels: Vec<(String, String)>,
+    /// Its value.
+    pub value: f64,
+}
+
+impl Sample {
+    /// The value of the label `name`.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        let found = self.labels.iter().find(|(label, _)| label == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
 impl Metrics {
     /// Registers every metric.
     ///
@@ -168,6 +185,24 @@ impl Metrics {
             .inc_by(lines.saturating_sub(self.log_lines_dropped.get()));
     }
 
+    /// What the counter or gauge `name` shows, in the order of its labels; nothing when there is none of that name.
+    #[must_use]
+    pub fn samples(&self, name: &str) -> Vec<Sample> {
+        let families = self.registry.gather();
+        let found = families.iter().find(|family| family.name() == name);
+        let metrics = found.map(prometheus::proto::MetricFamily::get_metric);
+        let sample = |metric: &prometheus::proto::Metric| Sample {
+            labels: metric
+                .get_label()
+                .iter()
+                .map(|pair| (pair.name().to_owned(), pair.value().to_owned()))
+                .collect(),
+            // One of the two is 0: a metric is of one kind.
+            value: metric.get_counter().get_value() + metric.get_gauge().get_value(),
+        };
+        metrics.unwrap_or_default().iter().map(sample).collect()
+    }
+
     /// All metrics in the Prometheus text format; `jwks_age` is measured at this moment.
     #[must_use]
     pub fn render(&self, jwks_age: Option<Duration>) -> String {
@@ -240,6 +275,11 @@ mod tests {
         metrics.token_verification("ok");
         metrics.jwks_refresh("error");
         metrics.config_reload("ok");
+        let refreshes = metrics.samples("tollgate_jwks_refresh_total");
+        assert_eq!(refreshes.len(), 1);
+        assert_eq!(refreshes[0].label("result"), Some("error"));
+        assert!((refreshes[0].value - 1.0).abs() < 0.1);
+        assert_eq!(metrics.samples("tollgate_nothing"), []);
         let text = metrics.render(Some(Duration::from_secs(5)));
         for line in [
             "# TYPE tollgate_requests_total counter",

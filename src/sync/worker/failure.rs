@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DEADLINE, Stepped, Sync};
+use super::{Stepped, Sync};
 use crate::store::{Cause, Job, JobKey, Priority, StoreError, UnixMillis};
 use crate::sync::Config;
 use crate::types::format_duration;
@@ -11,12 +11,15 @@ use crate::{auth0, stripe};
 /// However long somebody asks us to wait, we look again after this.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
+/// Why a user is looked at once more whom two replicas may have worked on at once.
+pub(super) const LEASE_LOST: &str = "lease lost";
+
 /// What the error of a job begins with that was given up for its age alone, and that may go well by now.
 pub(in crate::sync) const OUT_OF_TIME: &str = "out of time: ";
 
 /// Why a job is not done.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(in crate::sync) enum Failure {
     /// Stripe, or the way to it.
     #[error(transparent)]
     Stripe(#[from] stripe::Error),
@@ -33,8 +36,8 @@ pub(super) enum Failure {
     #[error("Stripe does not know the checkout {0}")]
     UnknownCheckout(String),
     /// Everything together took too long.
-    #[error("it was not done within {} s", DEADLINE.as_secs())]
-    Late,
+    #[error("it was not done within {}", format_duration(*.0))]
+    Late(Duration),
     /// A bug of ours.
     #[error("it broke in the middle")]
     Broken,
@@ -42,7 +45,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// Whether the same job may go well later without a change here.
-    pub(super) fn is_retryable(&self) -> bool {
+    pub(in crate::sync) fn is_retryable(&self) -> bool {
         match self {
             Self::Stripe(error) => error.is_retryable(),
             Self::Auth0(error) => error.is_retryable(),
@@ -58,19 +61,19 @@ impl Failure {
                 | StoreError::File { .. } => false,
             },
             Self::UnknownCustomer(_) | Self::UnknownCheckout(_) => false,
-            Self::Late | Self::Broken => true,
+            Self::Late(_) | Self::Broken => true,
         }
     }
 
     /// How long the other side asks us to wait.
-    fn retry_after(&self) -> Option<Duration> {
+    pub(in crate::sync) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Stripe(error) => error.retry_after,
             Self::Auth0(error) => error.retry_after,
             Self::Store(_)
             | Self::UnknownCustomer(_)
             | Self::UnknownCheckout(_)
-            | Self::Late
+            | Self::Late(_)
             | Self::Broken => None,
         }
     }
@@ -104,7 +107,7 @@ impl Failure {
             Self::UnknownCustomer(_) | Self::UnknownCheckout(_) => "nothing is taken away; see that `stripe.secret_key` is of the account and mode \
                 that this ledger belongs to, then `tollgate events replay`"
                 .to_owned(),
-            Self::Late => "see that Stripe and Auth0 answer, then `tollgate events replay`".to_owned(),
+            Self::Late(_) => "see that Stripe and Auth0 answer, then `tollgate events replay`".to_owned(),
             Self::Broken => "this is a bug: please report it with what the process wrote about a panic".to_owned(),
         }
     }
@@ -136,7 +139,7 @@ impl Sync {
         tracing::debug!(job = %job.key, "the lease has run out; another worker has the job");
         if let JobKey::User(_) = &job.key {
             let cause = Cause {
-                why: "lease lost".to_owned(),
+                why: LEASE_LOST.to_owned(),
                 event: job.cause.event.clone(),
             };
             let (store, now) = (&self.parts.store, self.now());
@@ -217,6 +220,7 @@ mod tests {
     const CONFIG: Config = Config {
         workers: 1,
         max_age: Duration::from_secs(3600),
+        deadline: Duration::from_secs(60),
         retention: Duration::from_secs(3600),
         backoff: Duration::from_secs(1),
         max_backoff: Duration::from_secs(300),

@@ -6,27 +6,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::store::{Link, LinkKind};
+use crate::store::{Link, LinkKind, UnixMillis};
 use crate::stripe::{CheckoutSession, Owner, Subscription};
 
 /// What Stripe says about one customer, and who has to do with it.
 #[derive(Default)]
-pub(super) struct Account {
+pub(in crate::sync) struct Account {
     /// `cus_…`.
-    pub(super) customer: String,
+    pub(in crate::sync) customer: String,
     /// Stripe does not know it nor anything of it, and nobody told us that it was deleted.
-    pub(super) is_unknown: bool,
+    pub(in crate::sync) is_unknown: bool,
     /// The user whom the customer's metadata names.
-    pub(super) named: Option<String>,
+    pub(in crate::sync) named: Option<String>,
     /// Who has to do with it as far as the ledger knows, the oldest first.
-    pub(super) links: Vec<Link>,
-    pub(super) subscriptions: Vec<Subscription>,
-    pub(super) sessions: Vec<CheckoutSession>,
+    pub(in crate::sync) links: Vec<Link>,
+    pub(in crate::sync) subscriptions: Vec<Subscription>,
+    pub(in crate::sync) sessions: Vec<CheckoutSession>,
 }
 
 impl Account {
     /// Whose the subscription is. One that names nobody belongs to whom the checkout that made it names.
-    pub(super) fn owner_of_subscription<'a>(
+    pub(in crate::sync) fn owner_of_subscription<'a>(
         &'a self,
         subscription: &'a Subscription,
     ) -> Option<&'a str> {
@@ -36,14 +36,17 @@ impl Account {
     }
 
     /// Whose the Checkout Session is.
-    pub(super) fn owner_of_session<'a>(&'a self, session: &'a CheckoutSession) -> Option<&'a str> {
+    pub(in crate::sync) fn owner_of_session<'a>(
+        &'a self,
+        session: &'a CheckoutSession,
+    ) -> Option<&'a str> {
         named(&session.owner)
             .map(|(user, _)| user)
             .or_else(|| self.heir())
     }
 
     /// Whether Stripe lists the subscription or Checkout Session here.
-    pub(super) fn shows(&self, id: &str) -> bool {
+    pub(in crate::sync) fn shows(&self, id: &str) -> bool {
         let subscriptions = self.subscriptions.iter();
         let mut sessions = self.sessions.iter();
         subscriptions.map(|item| &item.id).any(|known| known == id)
@@ -51,7 +54,7 @@ impl Account {
     }
 
     /// Users who have to do with the customer, and the ledger does not know it, or not so well.
-    pub(super) fn unlinked(&self) -> Vec<(&str, LinkKind)> {
+    pub(in crate::sync) fn unlinked(&self) -> Vec<(&str, LinkKind)> {
         let mut found: BTreeMap<&str, LinkKind> = BTreeMap::new();
         let owner = self.named.as_deref().map(|user| (user, LinkKind::Owner));
         for (user, kind) in owner.into_iter().chain(self.named_by_items()) {
@@ -62,14 +65,40 @@ impl Account {
         found.into_iter().collect()
     }
 
+    /// Counts whom something here names as if the ledger knew it.
+    pub(in crate::sync) fn link_all(&mut self) {
+        let found: Vec<(String, LinkKind)> = self
+            .unlinked()
+            .into_iter()
+            .map(|(user, kind)| (user.to_owned(), kind))
+            .collect();
+        for (user, kind) in found {
+            self.count_link(&user, kind);
+        }
+    }
+
+    /// Counts the user's tie to the customer as if the ledger knew it; the stronger kind stays.
+    pub(in crate::sync) fn count_link(&mut self, user: &str, kind: LinkKind) {
+        match self.links.iter_mut().find(|link| link.user == user) {
+            Some(link) => link.kind = link.kind.max(kind),
+            None => self.links.push(Link {
+                customer: self.customer.clone(),
+                user: user.to_owned(),
+                kind,
+                created_at: UnixMillis::MAX,
+                deleted: false,
+            }),
+        }
+    }
+
     /// Whether the ledger knows that the user has to do with the customer, at least so well.
-    pub(super) fn is_linked(&self, user: &str, kind: LinkKind) -> bool {
+    pub(in crate::sync) fn is_linked(&self, user: &str, kind: LinkKind) -> bool {
         let mut links = self.links.iter();
         links.any(|link| link.user == user && link.kind >= kind)
     }
 
     /// The users who own something here.
-    pub(super) fn owners(&self) -> BTreeSet<&str> {
+    pub(in crate::sync) fn owners(&self) -> BTreeSet<&str> {
         let subscriptions = self.subscriptions.iter();
         let sessions = self.sessions.iter();
         subscriptions
@@ -81,7 +110,7 @@ impl Account {
 
     /// Whether the merchant says that the subscription or Checkout Session is `user`'s: in its metadata, or because the
     /// customer is the user's own. A reference alone is anybody's word.
-    pub(super) fn vouches(&self, id: &str, user: &str) -> bool {
+    pub(in crate::sync) fn vouches(&self, id: &str, user: &str) -> bool {
         let is_item = |named: Option<(&str, LinkKind)>| named == Some((user, LinkKind::Item));
         let mut subscriptions = self.subscriptions.iter().filter(|item| item.id == id);
         let mut sessions = self.sessions.iter().filter(|session| session.id == id);
@@ -138,7 +167,7 @@ impl Account {
 }
 
 /// Whom something names, and how far that is to be believed.
-pub(super) fn named(owner: &Owner) -> Option<(&str, LinkKind)> {
+pub(in crate::sync) fn named(owner: &Owner) -> Option<(&str, LinkKind)> {
     let metadata = owner.metadata.as_deref().map(|user| (user, LinkKind::Item));
     let reference = owner.reference.as_deref();
     metadata.or_else(|| reference.map(|user| (user, LinkKind::Reference)))

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::failure::Failure;
 use super::owner::{Account, named};
+use super::purpose::Purpose;
 use super::stray::expired;
 use super::{Job, Sync};
 use crate::entitlement::{
@@ -14,8 +15,8 @@ use crate::store::{Cause, JobKey, LinkKind, Priority, Purchase, PurchaseState, U
 use crate::stripe::{CheckoutSession, SessionMode, SessionStatus, Subscription};
 
 /// Everything that may be the user's.
-pub(super) struct Reading {
-    pub(super) accounts: Vec<Account>,
+pub(in crate::sync) struct Reading {
+    pub(in crate::sync) accounts: Vec<Account>,
     /// Sessions that the ledger knows as the user's, and no customer lists: the customer is deleted, or there was none.
     strays: Vec<CheckoutSession>,
     /// Sessions that are open as far as the ledger knows, and that Stripe does not know.
@@ -25,27 +26,45 @@ pub(super) struct Reading {
 }
 
 /// What is the user's.
-pub(super) struct Owned<'a> {
-    pub(super) subscriptions: Vec<&'a Subscription>,
-    pub(super) sessions: Vec<&'a CheckoutSession>,
+pub(in crate::sync) struct Owned<'a> {
+    pub(in crate::sync) subscriptions: Vec<&'a Subscription>,
+    pub(in crate::sync) sessions: Vec<&'a CheckoutSession>,
 }
 
 impl Reading {
+    /// What Stripe's lists said of these accounts, without a question about any of them.
+    pub(in crate::sync) fn of_accounts(accounts: Vec<Account>) -> Self {
+        Self {
+            accounts,
+            strays: Vec::new(),
+            gone: Vec::new(),
+            known: Vec::new(),
+        }
+    }
+
+    /// Whether Stripe knows every customer and every completed checkout that the ledger does.
+    pub(in crate::sync) fn is_of_this_account(&self) -> bool {
+        let mut known = self.known.iter();
+        let is_shown =
+            |known: &Purchase| known.state != PurchaseState::Complete || self.shows(&known.session);
+        self.unknown_customer().is_none() && known.all(is_shown)
+    }
+
     /// A customer that the ledger knows, and Stripe does not, not even as deleted.
-    pub(super) fn unknown_customer(&self) -> Option<&str> {
+    pub(in crate::sync) fn unknown_customer(&self) -> Option<&str> {
         let mut accounts = self.accounts.iter();
         let unknown = accounts.find(|account| account.is_unknown)?;
         Some(&unknown.customer)
     }
 
     /// Whether Stripe knows the subscription or Checkout Session.
-    pub(super) fn shows(&self, id: &str) -> bool {
+    pub(in crate::sync) fn shows(&self, id: &str) -> bool {
         let mut accounts = self.accounts.iter();
         accounts.any(|account| account.shows(id)) || self.strays.iter().any(|stray| stray.id == id)
     }
 
     /// Whether the merchant says that the subscription or Checkout Session is `user`'s, and not only who bought it.
-    pub(super) fn vouches(&self, id: &str, user: &str) -> bool {
+    pub(in crate::sync) fn vouches(&self, id: &str, user: &str) -> bool {
         let is_users =
             |stray: &CheckoutSession| named(&stray.owner) == Some((user, LinkKind::Item));
         let mut accounts = self.accounts.iter();
@@ -57,7 +76,7 @@ impl Reading {
     }
 
     /// Whether the ledger knows the Checkout Session as completed.
-    pub(super) fn remembers(&self, id: &str) -> bool {
+    pub(in crate::sync) fn remembers(&self, id: &str) -> bool {
         let mut known = self.known.iter();
         known.any(|known| known.session == id && known.state == PurchaseState::Complete)
     }
@@ -85,7 +104,7 @@ impl Reading {
     }
 
     /// What is `user`'s.
-    pub(super) fn of(&self, user: &str) -> Owned<'_> {
+    pub(in crate::sync) fn of(&self, user: &str) -> Owned<'_> {
         let mut owned = Owned {
             subscriptions: Vec::new(),
             sessions: Vec::new(),
@@ -129,7 +148,7 @@ impl Reading {
 impl Owned<'_> {
     /// Whether any plan was ever bought, as far as Stripe can tell. Other things may be sold beside the plans, and
     /// nothing was bought while the money is on its way.
-    pub(super) fn has_bought(&self, catalog: &Catalog) -> bool {
+    pub(in crate::sync) fn has_bought(&self, catalog: &Catalog) -> bool {
         let is_plans = |prices: &[String]| {
             let mut prices = prices.iter();
             prices.any(|price| catalog.plan_of_price(price).is_some())
@@ -154,7 +173,7 @@ impl Owned<'_> {
     }
 
     /// What counts of it for access.
-    pub(super) fn state(&self) -> State {
+    pub(in crate::sync) fn state(&self) -> State {
         let subscriptions = self.subscriptions.iter().map(|subscription| Subscribed {
             id: subscription.id.clone(),
             status: subscription.status.clone(),
@@ -181,13 +200,26 @@ impl Owned<'_> {
 
 impl Sync {
     /// Reads everything that may be `user`'s.
-    pub(super) async fn read(&self, user: &str, catalog: &Catalog) -> Result<Reading, Failure> {
-        let mut accounts = Vec::new();
-        for link in self.parts.store.customers_of(user).await? {
-            accounts.push(self.account(link.customer, link.deleted).await?);
+    pub(in crate::sync) async fn read(
+        &self,
+        user: &str,
+        catalog: &Catalog,
+        purpose: Purpose<'_>,
+    ) -> Result<Reading, Failure> {
+        let links = self.parts.store.customers_of(user).await?;
+        let mut known = self.parts.store.purchases_of(user).await?;
+        let mut customers: Vec<(String, bool)> = links
+            .into_iter()
+            .map(|link| (link.customer, link.deleted))
+            .collect();
+        if let Purpose::Look(ties) = purpose {
+            ties.add_to(&mut customers, &mut known);
         }
-        let known = self.parts.store.purchases_of(user).await?;
-        let (strays, gone) = self.strays(&accounts, &known).await?;
+        let mut accounts = Vec::new();
+        for (customer, deleted) in customers {
+            accounts.push(self.account(customer, deleted, purpose).await?);
+        }
+        let (strays, gone) = self.strays(&accounts, &known, purpose).await?;
         let mut reading = Reading {
             accounts,
             strays,
@@ -198,7 +230,13 @@ impl Sync {
         Ok(reading)
     }
 
-    async fn account(&self, id: String, known_deleted: bool) -> Result<Account, Failure> {
+    /// Reads what Stripe says about one customer.
+    pub(in crate::sync) async fn account(
+        &self,
+        id: String,
+        known_deleted: bool,
+        purpose: Purpose<'_>,
+    ) -> Result<Account, Failure> {
         let stripe = &self.parts.stripe;
         let (customer, mut subscriptions, sessions) = tokio::try_join!(
             stripe.customer(&id),
@@ -206,7 +244,7 @@ impl Sync {
             stripe.checkout_sessions(&id),
         )?;
         let is_gone = customer.as_ref().is_some_and(|customer| customer.deleted);
-        if is_gone && !known_deleted {
+        if is_gone && !known_deleted && purpose.writes() {
             self.parts.store.customer_deleted(&id).await?;
         }
         let is_seen = customer
@@ -216,14 +254,19 @@ impl Sync {
             end_all(&mut subscriptions);
         }
         let is_listed = !subscriptions.is_empty() || !sessions.is_empty();
-        Ok(Account {
+        let mut account = Account {
             is_unknown: customer.is_none() && !known_deleted && !is_listed,
             named: customer.and_then(|customer| customer.user),
             links: self.parts.store.users_of(&id).await?,
             customer: id,
             subscriptions,
             sessions,
-        })
+        };
+        if !purpose.writes() {
+            // A job would write these down first, and go by them.
+            account.link_all();
+        }
+        Ok(account)
     }
 
     /// Lets others know of what `user`'s job found to be theirs.
@@ -313,7 +356,7 @@ fn price_of(plan: &str, catalog: &Catalog) -> Option<String> {
 }
 
 /// The session as the ledger remembers it; `None` when it is in a state that is not known.
-pub(super) fn purchase(
+pub(in crate::sync) fn purchase(
     session: &CheckoutSession,
     user: &str,
     catalog: &Catalog,

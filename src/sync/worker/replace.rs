@@ -58,7 +58,15 @@ impl Sync {
                 Past::Nothing if subscription.ends => continue,
                 Past::Nothing => 0,
             };
+            job.must_be_in_time()?;
             let done = self.end(subscription, backing, tries).await;
+            if let Err(error) = &done
+                && !error.is_retryable()
+                && self.is_over(subscription).await?
+            {
+                // It ended by itself meanwhile, and Stripe refuses to end it again.
+                continue;
+            }
             line.error = done.as_ref().err().map(ToString::to_string);
             self.parts.store.audit(&line).await?;
             done?;
@@ -78,6 +86,12 @@ impl Sync {
         let stripe = &self.parts.stripe;
         stripe.cancel_at_period_end(&subscription.id, &key).await?;
         Ok(())
+    }
+
+    /// Whether the subscription has ended since it was read.
+    async fn is_over(&self, subscription: &Subscription) -> Result<bool, Failure> {
+        let now = self.parts.stripe.subscription(&subscription.id).await?;
+        Ok(now.is_some_and(|now| !runs_on(&now)))
     }
 
     /// What the audit says of the same thing.
@@ -134,7 +148,17 @@ fn replaced<'a>(
         let sold = catalog.plan_of_price(price);
         sold.is_some_and(|sold| plan.replaces.contains(&sold.name))
     };
-    let runs_on = |subscription: &Subscription| match subscription.status {
+    let chosen = subscriptions.iter().filter(|subscription| {
+        subscription.id != backing.id()
+            && runs_on(subscription)
+            && !subscription.prices.is_empty()
+            && subscription.prices.iter().all(is_replaced)
+    });
+    chosen.copied().collect()
+}
+
+fn runs_on(subscription: &Subscription) -> bool {
+    match subscription.status {
         SubscriptionStatus::Active
         | SubscriptionStatus::Trialing
         | SubscriptionStatus::PastDue
@@ -145,14 +169,7 @@ fn replaced<'a>(
         | SubscriptionStatus::IncompleteExpired
         | SubscriptionStatus::Canceled
         | SubscriptionStatus::Unknown(_) => false,
-    };
-    let chosen = subscriptions.iter().filter(|subscription| {
-        subscription.id != backing.id()
-            && runs_on(subscription)
-            && !subscription.prices.is_empty()
-            && subscription.prices.iter().all(is_replaced)
-    });
-    chosen.copied().collect()
+    }
 }
 
 #[cfg(test)]

@@ -20,17 +20,26 @@ const YOUNG: u32 = 50;
 
 /// What is to be done to a user's roles.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Difference {
+pub(in crate::sync) struct Difference {
     /// The role that is missing, or may be.
-    add: Option<String>,
+    pub(in crate::sync) add: Option<String>,
     /// Managed roles that are not the plan's.
-    remove: Vec<String>,
+    pub(in crate::sync) remove: Vec<String>,
+}
+
+/// How a user's roles were left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aligned {
+    /// As Stripe says.
+    InLine,
+    /// As they were: somebody who never bought anything holds what is sold.
+    LeftAlone,
 }
 
 impl Difference {
     /// `lately` is what was done to the user in the last minutes, the newest first. Where it and the reading disagree,
     /// both may be right: to add or to remove twice does no harm.
-    fn between(
+    pub(in crate::sync) fn between(
         held: &[Role],
         target: Option<&str>,
         lately: &[RoleChange],
@@ -59,7 +68,7 @@ impl Difference {
         }
     }
 
-    fn is_none(&self) -> bool {
+    pub(in crate::sync) fn is_none(&self) -> bool {
         self.add.is_none() && self.remove.is_empty()
     }
 
@@ -74,7 +83,7 @@ impl Difference {
     }
 
     /// Whether a role goes that was bought.
-    fn takes_what_is_sold(&self, catalog: &Catalog) -> bool {
+    pub(in crate::sync) fn takes_what_is_sold(&self, catalog: &Catalog) -> bool {
         let mut plans = self
             .remove
             .iter()
@@ -93,15 +102,16 @@ struct Change<'a> {
 impl Sync {
     /// Makes Auth0 say what `row` says, and writes down that it does.
     ///
-    /// Of a user who never bought anything, as far as Stripe and the ledger know (`is_customer`), a bought plan's role
-    /// is left alone and told of: it was given by hand, or paid for under a customer that nobody has linked yet.
+    /// Of a user who never bought anything, as far as Stripe and the ledger know, a bought plan's role is left alone and
+    /// told of: it was given by hand, or paid for under a customer that nobody has linked yet. It is taken away
+    /// (`may_take`) from customers, and where the operator asked for it.
     pub(super) async fn align(
         &self,
         job: &Job,
         user: &str,
-        (row, is_customer): (&Entitlement, bool),
+        (row, may_take): (&Entitlement, bool),
         catalog: &Catalog,
-    ) -> Result<(), Failure> {
+    ) -> Result<Aligned, Failure> {
         let (store, auth0) = (&self.parts.store, &self.parts.auth0);
         let plan = row
             .derived
@@ -112,10 +122,12 @@ impl Sync {
         let held = auth0.roles_of(user).await?;
         let lately = self.lately(user).await?;
         let mut difference = Difference::between(&held, target, &lately, catalog);
-        if !is_customer && difference.takes_what_is_sold(catalog) {
+        let mut aligned = Aligned::InLine;
+        if !may_take && difference.takes_what_is_sold(catalog) {
             let roles = difference.remove.join(", ");
             self.notices.unaccounted(user, &roles, &self.parts.metrics);
             difference = Difference::default();
+            aligned = Aligned::LeftAlone;
         }
         let is_unconfirmed = row.changed_at.is_some() && row.confirmed_at.is_none();
         // While the roles are wrong, no token is to be believed that was made of them.
@@ -138,6 +150,7 @@ impl Sync {
         let patched = if is_written {
             Ok(())
         } else {
+            job.must_be_in_time()?;
             auth0.patch_app_metadata(user, &metadata(row, target)).await
         };
         // The roles are right, whatever became of the metadata.
@@ -147,7 +160,8 @@ impl Sync {
         };
         let roles = difference.applied(&held);
         store.confirmed(job, &roles, now_known, self.now()).await?;
-        Ok(patched?)
+        patched?;
+        Ok(aligned)
     }
 
     /// Adds, then removes.
@@ -172,6 +186,7 @@ impl Sync {
         }
         for name in &difference.remove {
             let known = held.iter().find(|role| role.name == *name);
+            change.job.must_be_in_time()?;
             let done = self.remove(change.user, name, known).await;
             let plan = catalog.plan_of_role(name);
             self.note(change, Action::Remove, (name, plan), &done)
@@ -189,7 +204,10 @@ impl Sync {
     ) -> Result<Result<(), auth0::Error>, Failure> {
         let auth0 = &self.parts.auth0;
         let done = match auth0.role(name).await {
-            Ok(role) => auth0.add_role(change.user, &role).await,
+            Ok(role) => {
+                change.job.must_be_in_time()?;
+                auth0.add_role(change.user, &role).await
+            }
             Err(error) => Err(error),
         };
         if let (Ok(()), Some(plan)) = (&done, change.plan.filter(|plan| plan.sale.is_some())) {

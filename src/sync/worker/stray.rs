@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use super::Sync;
 use super::failure::Failure;
 use super::owner::Account;
+use super::purpose::Purpose;
 use crate::store::{Purchase, PurchaseState};
 use crate::stripe::{CheckoutSession, SessionStatus};
 
@@ -26,6 +27,7 @@ impl Sync {
         &self,
         accounts: &[Account],
         known: &[Purchase],
+        purpose: Purpose<'_>,
     ) -> Result<(Vec<CheckoutSession>, Vec<Purchase>), Failure> {
         let sessions = accounts.iter().flat_map(|account| &account.sessions);
         let listed: HashSet<&str> = sessions.map(|session| session.id.as_str()).collect();
@@ -35,7 +37,9 @@ impl Sync {
                 .filter(|known| known.state == state && !listed.contains(known.session.as_str()));
             unlisted.cloned().collect::<Vec<_>>()
         };
-        let complete = self.ask_about(&unlisted(PurchaseState::Complete)).await?;
+        let complete = self
+            .ask_about(&unlisted(PurchaseState::Complete), purpose)
+            .await?;
         let mut strays: Vec<_> = complete
             .into_iter()
             .filter_map(|(_, found)| found)
@@ -45,7 +49,7 @@ impl Sync {
         open.reverse();
         for newest in open.chunks(OPEN) {
             let mut are_all_over = true;
-            for (purchase, found) in self.ask_about(newest).await? {
+            for (purchase, found) in self.ask_about(newest, purpose).await? {
                 match found {
                     Some(session) => {
                         are_all_over &= is_over(&session);
@@ -66,6 +70,7 @@ impl Sync {
     async fn ask_about(
         &self,
         purchases: &[Purchase],
+        purpose: Purpose<'_>,
     ) -> Result<Vec<(Purchase, Option<CheckoutSession>)>, Failure> {
         let (mut waiting, mut asked) = (purchases.iter().cloned(), JoinSet::new());
         let mut answers = Vec::new();
@@ -83,7 +88,7 @@ impl Sync {
             let (purchase, found) = answer.map_err(|_| Failure::Broken)?;
             let found = found?;
             let is_expired = |session: &CheckoutSession| session.status == SessionStatus::Expired;
-            if found.as_ref().is_some_and(is_expired) {
+            if purpose.writes() && found.as_ref().is_some_and(is_expired) {
                 self.parts
                     .store
                     .record_purchase(&expired(&purchase))

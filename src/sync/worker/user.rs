@@ -1,12 +1,14 @@
 //! The way of a user's job: read, derive, write down, change the roles that differ, confirm.
 
-use super::failure::Failure;
+use super::failure::{Failure, LEASE_LOST};
+use super::purpose::Purpose;
 use super::read::{Owned, Reading};
-use super::roles::{LATE_MS, is_unconfirmed};
+use super::roles::{Aligned, LATE_MS, is_unconfirmed};
 use super::{Job, Sync};
 use crate::clock::UnixSeconds;
 use crate::entitlement::{Backing, Catalog, Entitlement, Terms, derive, oddities};
 use crate::store::{self, Derived, UnixMillis};
+use crate::sync::RECONCILE;
 
 /// After the end of a period, Stripe takes up to an hour to finish the invoice of the next; an event that is lost then
 /// is made up for by looking.
@@ -16,7 +18,7 @@ impl Sync {
     /// Brings `user`'s roles in line with what Stripe says now.
     pub(super) async fn bring_in_line(&self, job: &Job, user: &str) -> Result<(), Failure> {
         let terms = self.parts.terms.load_full();
-        let reading = self.read(user, &terms.catalog).await?;
+        let reading = self.read(user, &terms.catalog, Purpose::Job).await?;
         self.share(job, user, &reading.accounts).await?;
         let owned = reading.of(user);
         let entitlement = self.entitlement(user, &owned, &terms);
@@ -28,13 +30,19 @@ impl Sync {
         // After it: a checkout that is closed is not looked at any more, so what it gave must stand by then.
         self.record(user, &reading, &owned, &terms.catalog).await?;
         let is_customer = row.changed_at.is_some() || owned.has_bought(&terms.catalog);
+        // Whoever asks for all roles to be as Stripe says means those too that nobody ever paid for; unless this may be
+        // another account's Stripe.
+        let is_asked = job.cause.why == RECONCILE && reading.is_of_this_account();
         // Side by side: trouble with Auth0 must not let somebody pay on for what they own, nor trouble with Stripe keep
         // them from their role.
         let (aligned, ended) = tokio::join!(
-            self.align(job, user, (&row, is_customer), &terms.catalog),
+            self.align(job, user, (&row, is_customer || is_asked), &terms.catalog),
             self.end_what_is_replaced(job, user, (&reading, &owned), &entitlement, &terms.catalog),
         );
-        both(aligned, ended)?;
+        match both(aligned, ended)? {
+            Aligned::InLine => self.parts.store.mended(user).await?,
+            Aligned::LeftAlone => {}
+        }
         Ok(self.parts.store.finish(job, self.now()).await?)
     }
 
@@ -56,16 +64,8 @@ impl Sync {
         catalog: &Catalog,
     ) -> Result<(), Failure> {
         let before = self.parts.store.entitlement(user).await?;
-        let Some(before) = before.filter(|row| loses(&row.derived, entitlement, catalog)) else {
-            return Ok(());
-        };
-        let backing = before.derived.backing.unwrap_or_default();
-        if reading.shows(&backing) {
-            return Ok(());
-        }
-        match reading.unknown_customer() {
-            Some(customer) => Err(Failure::UnknownCustomer(customer.to_owned())),
-            None if reading.remembers(&backing) => Err(Failure::UnknownCheckout(backing)),
+        match distrust(before.as_ref(), reading, entitlement, catalog) {
+            Some(failure) => Err(failure),
             None => Ok(()),
         }
     }
@@ -83,20 +83,44 @@ impl Sync {
         let before = store.entitlement(user).await?;
         let now = self.now();
         let mut derived = derived(entitlement, owned, now.div_euclid(1000));
-        if is_in_doubt(job, before.as_ref()) {
-            let soon = now.saturating_add(LATE_MS);
-            derived.recheck_at = Some(derived.recheck_at.map_or(soon, |at| at.min(soon)));
-        }
+        let soon = now.saturating_add(LATE_MS);
+        let recheck_at = if is_in_doubt(job, before.as_ref()) {
+            Some(soon)
+        } else {
+            // What was in doubt before may still be.
+            let known = before.as_ref().and_then(|row| row.derived.recheck_at);
+            known.filter(|at| (now + 1..=soon).contains(at))
+        };
+        derived.recheck_at = derived.recheck_at.into_iter().chain(recheck_at).min();
         let changed = is_another(before.as_ref(), &derived, catalog);
         Ok(store.derived(job, &derived, changed, now).await?)
     }
 }
 
+/// Why the entitlement is not to be believed, if it is less than what the ledger says (`before`).
+pub(in crate::sync) fn distrust(
+    before: Option<&store::Entitlement>,
+    reading: &Reading,
+    entitlement: &Entitlement,
+    catalog: &Catalog,
+) -> Option<Failure> {
+    let before = before.filter(|row| loses(&row.derived, entitlement, catalog))?;
+    let backing = before.derived.backing.clone().unwrap_or_default();
+    if reading.shows(&backing) {
+        return None;
+    }
+    match reading.unknown_customer() {
+        Some(customer) => Some(Failure::UnknownCustomer(customer.to_owned())),
+        None if reading.remembers(&backing) => Some(Failure::UnknownCheckout(backing)),
+        None => None,
+    }
+}
+
 /// Both went well, or what is to be told of the failures. As long as one may pass, the job is not given up for the other.
-fn both(first: Result<(), Failure>, second: Result<(), Failure>) -> Result<(), Failure> {
+fn both<T>(first: Result<T, Failure>, second: Result<(), Failure>) -> Result<T, Failure> {
     match (first, second) {
         (Err(first), Err(second)) if !first.is_retryable() && second.is_retryable() => Err(second),
-        (first, second) => first.and(second),
+        (first, second) => first.and_then(|done| second.map(|()| done)),
     }
 }
 
@@ -135,10 +159,10 @@ fn recheck_at(
     next.map(|moment| moment.saturating_mul(1000))
 }
 
-/// Whether an earlier try may have changed roles and ended before it wrote that down. The reading that this one goes by
-/// may be too late to show it: a later one will.
+/// Whether an earlier try may have changed roles and ended before it wrote that down, or another replica may have a call
+/// on its way. The reading that this one goes by may be too early to show it: a later one will.
 fn is_in_doubt(job: &Job, before: Option<&store::Entitlement>) -> bool {
-    job.attempts > 0 && before.is_some_and(is_unconfirmed)
+    job.cause.why == LEASE_LOST || job.attempts > 0 && before.is_some_and(is_unconfirmed)
 }
 
 /// Whether what is paid for by now is less than what the ledger says.
@@ -163,9 +187,11 @@ mod tests {
     fn of_two_failures_the_first_is_told_unless_the_second_alone_may_pass() {
         let (last, passes) = (
             || Failure::UnknownCustomer("cus_1".into()),
-            || Failure::Late,
+            || Failure::Late(std::time::Duration::from_secs(60)),
         );
-        let told = |first, second| both(first, second).map_err(|failure| failure.to_string());
+        let told = |first: Result<(), Failure>, second| {
+            both(first, second).map_err(|failure| failure.to_string())
+        };
         let (final_text, late_text) = (last().to_string(), passes().to_string());
         assert_eq!(told(Ok(()), Ok(())), Ok(()));
         assert_eq!(told(Err(last()), Ok(())), Err(final_text.clone()));

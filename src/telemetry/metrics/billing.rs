@@ -42,6 +42,19 @@ const ENTITLEMENT_ODDITIES: Named = (
     "Things Stripe said that somebody should look at: prices of no plan, words that are not known, customers of several users, roles nobody paid for.",
 );
 
+const DRIFT_USERS: Named = (
+    "tollgate_drift_users",
+    "Users whose roles differ from what Stripe says, as the last look at all of them found, by how.",
+);
+const RECONCILE_LAST_SUCCESS: Named = (
+    "tollgate_reconcile_last_success_timestamp_seconds",
+    "When every user had been looked at last.",
+);
+const RECONCILE_RUNS: Named = (
+    "tollgate_reconcile_runs_total",
+    "Looks at every user in the background, by result.",
+);
+
 const NO_LABELS: &[&str] = &[];
 
 /// What payments are counted under.
@@ -57,6 +70,10 @@ pub struct BillingMetrics {
     /// Without labels, and shown once it is set: a gate alone has no ledger.
     ledger_up: GaugeVec,
     oddities: IntCounterVec,
+    drift_users: IntGaugeVec,
+    /// Without labels, and shown once there was one.
+    reconcile_last_success: GaugeVec,
+    reconcile_runs: IntCounterVec,
 }
 
 impl BillingMetrics {
@@ -75,6 +92,18 @@ impl BillingMetrics {
             ledger_errors: counters(r, LEDGER_ERRORS, &["user"])?,
             ledger_up: register(r, GaugeVec::new(Opts::new(LEDGER_UP.0, LEDGER_UP.1), &[])?)?,
             oddities: counters(r, ENTITLEMENT_ODDITIES, &["kind"])?,
+            drift_users: register(
+                r,
+                IntGaugeVec::new(Opts::new(DRIFT_USERS.0, DRIFT_USERS.1), &["kind"])?,
+            )?,
+            reconcile_last_success: register(
+                r,
+                GaugeVec::new(
+                    Opts::new(RECONCILE_LAST_SUCCESS.0, RECONCILE_LAST_SUCCESS.1),
+                    &[],
+                )?,
+            )?,
+            reconcile_runs: counters(r, RECONCILE_RUNS, &["result"])?,
         })
     }
 
@@ -137,5 +166,25 @@ impl BillingMetrics {
     /// Counts something of Stripe's that somebody should look at: `price`, `status`, `owner`, `role`.
     pub fn oddity(&self, kind: &str) {
         self.oddities.with_label_values(&[kind]).inc();
+    }
+
+    /// Sets how many users differ in this way: `missing`, `extra`, `other`, `unmatched`.
+    pub fn drift_users(&self, kind: &str, count: i64) {
+        self.drift_users.with_label_values(&[kind]).set(count);
+    }
+
+    /// Sets when every user had been looked at last, seconds since 1970.
+    pub fn reconciled(&self, seconds: i64) {
+        // Whole seconds of any date to come are exact.
+        #[expect(clippy::cast_precision_loss, reason = "exact for 285 million years")]
+        let seconds = seconds as f64;
+        self.reconcile_last_success
+            .with_label_values(NO_LABELS)
+            .set(seconds);
+    }
+
+    /// Counts a look at every user; `result` is `ok`, `drift`, `incomplete` or `error`.
+    pub fn reconcile_run(&self, result: &str) {
+        self.reconcile_runs.with_label_values(&[result]).inc();
     }
 }

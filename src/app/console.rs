@@ -1,0 +1,154 @@
+//! What the console shows of the parts that stand above it: the rules in force, and what the last reload came to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+
+use super::billing;
+use crate::admin::{Admin, Answer, Console, Question, Reload, RouteLine, Sources, Upstream};
+use crate::auth::Keys;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::gate;
+use crate::policy::Credential;
+use crate::store::UnixMillis;
+use crate::telemetry::log::LogGuard;
+
+/// The rules in force, and what the last reload came to.
+pub(super) struct Board {
+    rules: ArcSwap<Rules>,
+    reload: ArcSwapOption<Reload>,
+}
+
+/// One snapshot of the rules, with the line of each route in the file.
+struct Rules {
+    config: gate::Config,
+    lines: Vec<usize>,
+}
+
+impl Rules {
+    fn of(shared: &gate::Shared, config: &Config) -> Self {
+        Self {
+            config: shared.config(),
+            lines: config.route_lines.clone(),
+        }
+    }
+}
+
+impl Board {
+    /// What the process started with.
+    pub(super) fn new(shared: &gate::Shared, config: &Config) -> Self {
+        Self {
+            rules: ArcSwap::from_pointee(Rules::of(shared, config)),
+            reload: ArcSwapOption::empty(),
+        }
+    }
+
+    /// Shows the rules that `config` has put in force.
+    pub(super) fn rules(&self, shared: &gate::Shared, config: &Config) {
+        self.rules.store(Arc::new(Rules::of(shared, config)));
+    }
+
+    /// Shows what a reload came to.
+    pub(super) fn reloaded(&self, why: &str, error: Option<String>) {
+        let at = SystemClock.since_epoch().as_millis();
+        self.reload.store(Some(Arc::new(Reload {
+            at: UnixMillis::try_from(at).unwrap_or(UnixMillis::MAX),
+            why: why.to_owned(),
+            error,
+        })));
+    }
+
+    fn routes(&self) -> Vec<RouteLine> {
+        let rules = self.rules.load();
+        let lines = gate::route_lines(&rules.config, &rules.lines).into_iter();
+        let line = |line: gate::RouteLine| RouteLine {
+            path: line.path,
+            methods: line.methods,
+            requirement: line.requirement,
+            line: line.line,
+        };
+        lines.map(line).collect()
+    }
+
+    fn explain(&self, question: &Question) -> Result<Answer, String> {
+        let rules = self.rules.load();
+        let method = gate::parse_method(&question.method)?;
+        let credential = match &question.permissions {
+            None => Credential::None,
+            Some(names) => {
+                gate::check_permissions(names)?;
+                gate::made_up(names)
+            }
+        };
+        let verdict = gate::verdict(&rules.config, &method, &question.path, credential);
+        let (route, line) = verdict.route(&rules.config, &rules.lines);
+        Ok(Answer {
+            path: verdict.path,
+            route,
+            line,
+            requirement: verdict.requirement.map(|needs| needs.to_string()),
+            missing: verdict.missing,
+            upgrade: verdict.upgrade,
+            status: verdict.refused.map(|status| status.as_u16()),
+            why: verdict.why,
+        })
+    }
+}
+
+/// The admin pages, the console among them.
+pub(super) fn page(
+    config: &Config,
+    board: &Arc<Board>,
+    billing: Option<&billing::Running>,
+    around: &billing::Surroundings<'_>,
+    (keys, log): (Option<Arc<Keys>>, Option<Arc<LogGuard>>),
+) -> Admin {
+    let sources = sources(config, board, billing);
+    let token = config.admin.as_ref().and_then(|admin| admin.token.clone());
+    let (metrics, clock) = (Arc::clone(&around.metrics), Arc::clone(&around.clock));
+    Admin {
+        console: Console::new(
+            sources,
+            token,
+            keys.clone(),
+            Arc::clone(&metrics),
+            Arc::clone(&clock),
+        ),
+        keys,
+        metrics,
+        stop: around.stop.clone(),
+        clock,
+        log,
+    }
+}
+
+/// Where the console looks.
+fn sources(config: &Config, board: &Arc<Board>, billing: Option<&billing::Running>) -> Sources {
+    let (reload, routes, explain) = (Arc::clone(board), Arc::clone(board), Arc::clone(board));
+    let jwks = config.auth.as_ref().map(|auth| auth.jwks.refresh);
+    Sources {
+        payments: billing.map(billing::Running::payments),
+        upstream: upstream(config),
+        keys_fresh: jwks.unwrap_or(Duration::MAX / 4),
+        file: config.file.display().to_string(),
+        reload: Box::new(move || reload.reload.load().as_deref().cloned()),
+        routes: Box::new(move || routes.routes()),
+        explain: Box::new(move |question| explain.explain(question)),
+    }
+}
+
+fn upstream(config: &Config) -> Upstream {
+    let (scheme, authority) = (&config.proxy.scheme, &config.proxy.authority);
+    let usual = if *scheme == http::uri::Scheme::HTTPS {
+        443
+    } else {
+        80
+    };
+    Upstream {
+        url: format!("{scheme}://{authority}"),
+        host: authority.host().trim_matches(['[', ']']).to_owned(),
+        port: authority.port_u16().unwrap_or(usual),
+    }
+}

@@ -1,0 +1,224 @@
+//! Mending what a look found, through the ordinary jobs: the ties that it saw are written down, a job is asked for, and
+//! what becomes of it is waited for. Who does the jobs is not known here.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::gather::Known;
+use super::{Failed, Looked, Phase, Reconciler, Trouble};
+use crate::store::{Cause, Drift, DriftKind, JobKey, JobState, LONGEST_LIST, Priority, StoreError};
+use crate::sync::RECONCILE;
+
+/// Jobs that are asked for at a time, so that those of events need not wait behind all of them.
+const AT_ONCE: usize = 32;
+/// How often it is looked what has become of them.
+const LOOK: Duration = Duration::from_millis(100);
+/// A job that nobody took up or finished for so long is not waited for.
+const LONGEST: Duration = Duration::from_secs(5 * 60);
+/// A job that failed so often is not waited for either; it is tried on.
+const FAILURES: u32 = 3;
+/// So often a job is asked for; an event that comes between takes its place.
+const TIMES: u32 = 3;
+
+/// What was mended, and what not.
+#[derive(Debug, Default)]
+pub struct Mended {
+    /// What differed, and does not any more.
+    pub fixed: Vec<Drift>,
+    /// What still differs, and why it was not mended.
+    pub left: Vec<Failed>,
+    /// How many users are tied to something of Stripe's that the ledger did not know.
+    pub tied: u64,
+}
+
+/// A job that is waited for.
+struct Asked {
+    user: String,
+    since: Instant,
+    times: u32,
+}
+
+/// What has become of a job.
+enum Became {
+    Waits,
+    Done,
+    Failed(String),
+}
+
+impl Reconciler {
+    /// Mends what differs, and ties users to what is theirs.
+    ///
+    /// # Errors
+    ///
+    /// See [`Trouble`]. What was mended by then is.
+    pub async fn mend(&self, looked: &Looked, stop: &CancellationToken) -> Result<Mended, Trouble> {
+        let mended = stop.run_until_cancelled(self.mend_all(looked)).await;
+        mended.unwrap_or(Err(Trouble::Stopped))
+    }
+
+    async fn mend_all(&self, looked: &Looked) -> Result<Mended, Trouble> {
+        let (mut mended, users) = plan(looked);
+        let total = users.len();
+        let (mut users, mut asked): (_, Vec<Asked>) = (users.into_iter(), Vec::new());
+        let (mut failed, mut done) = (Vec::new(), 0);
+        loop {
+            self.tell(Phase::Mending, done, total, 0);
+            for user in users.by_ref().take(AT_ONCE - asked.len()) {
+                self.ask(&user, looked).await?;
+                asked.push(Asked {
+                    user,
+                    since: Instant::now(),
+                    times: 1,
+                });
+            }
+            if asked.is_empty() {
+                break;
+            }
+            sleep(LOOK).await;
+            let before = asked.len();
+            asked = self.follow(asked, looked, &mut failed).await?;
+            done += before - asked.len();
+        }
+        self.sort(looked, failed, &mut mended).await?;
+        Ok(mended)
+    }
+
+    /// Writes down what ties the user to Stripe, and asks for the job.
+    async fn ask(&self, user: &str, looked: &Looked) -> Result<(), StoreError> {
+        let (store, now) = (&self.sync.parts.store, self.sync.now());
+        if let Some(known) = looked.known(user) {
+            for (customer, kind) in &known.ties.customers {
+                store.link(customer, user, *kind, now).await?;
+            }
+            for purchase in &known.ties.purchases {
+                store.record_purchase(purchase).await?;
+            }
+        }
+        let cause = Cause {
+            why: RECONCILE.to_owned(),
+            event: None,
+        };
+        let key = JobKey::User(user.to_owned());
+        store
+            .enqueue(&key, &cause, Priority::Background, now)
+            .await?;
+        Ok(())
+    }
+
+    /// Those that are still to be waited for.
+    async fn follow(
+        &self,
+        asked: Vec<Asked>,
+        looked: &Looked,
+        failed: &mut Vec<Failed>,
+    ) -> Result<Vec<Asked>, StoreError> {
+        let mut known: Option<HashSet<String>> = None;
+        let mut waiting = Vec::new();
+        for mut one in asked {
+            let why = match self.became(&one).await? {
+                Became::Waits => {
+                    waiting.push(one);
+                    continue;
+                }
+                Became::Failed(why) => why,
+                Became::Done => {
+                    let drift = match known.take() {
+                        Some(drift) => drift,
+                        None => self.subjects().await?,
+                    };
+                    let is_left = drift.contains(&one.user);
+                    known = Some(drift);
+                    if !is_left {
+                        continue;
+                    }
+                    if one.times < TIMES {
+                        // Something else asked for the job meanwhile, and it was careful.
+                        self.ask(&one.user, looked).await?;
+                        one.times += 1;
+                        waiting.push(one);
+                        continue;
+                    }
+                    "its job left the roles alone".to_owned()
+                }
+            };
+            failed.push(Failed {
+                subject: one.user,
+                why,
+            });
+        }
+        Ok(waiting)
+    }
+
+    async fn became(&self, one: &Asked) -> Result<Became, StoreError> {
+        let key = JobKey::User(one.user.clone());
+        let Some(job) = self.sync.parts.store.job(&key).await? else {
+            return Ok(Became::Done);
+        };
+        let error = job.error.unwrap_or_else(|| "no reason is known".to_owned());
+        Ok(match job.state {
+            JobState::Dead => Became::Failed(format!("its job was given up: {error}")),
+            JobState::Queued | JobState::Running if job.attempts >= FAILURES => {
+                Became::Failed(format!("its job fails, and is tried on: {error}"))
+            }
+            JobState::Queued | JobState::Running if one.since.elapsed() >= LONGEST => {
+                Became::Failed("its job waits; see that a server runs".to_owned())
+            }
+            JobState::Queued | JobState::Running => Became::Waits,
+        })
+    }
+
+    async fn subjects(&self) -> Result<HashSet<String>, StoreError> {
+        let drift = self.sync.parts.store.drift(LONGEST_LIST).await?;
+        Ok(drift.into_iter().map(|drift| drift.subject).collect())
+    }
+
+    /// What the ledger says now of what differed.
+    async fn sort(
+        &self,
+        looked: &Looked,
+        failed: Vec<Failed>,
+        mended: &mut Mended,
+    ) -> Result<(), StoreError> {
+        let left = self.subjects().await?;
+        let is_mended = |drift: &&Drift| !left.contains(&drift.subject);
+        mended.fixed = looked.drift.iter().filter(is_mended).cloned().collect();
+        let is_failed = |user: &&String| failed.iter().any(|failed| failed.subject == **user);
+        let tied = looked.untied.iter().filter(|user| !is_failed(user)).count();
+        mended.tied = u64::try_from(tied).unwrap_or(u64::MAX);
+        mended.left.extend(failed);
+        mended.left.sort_by(|a, b| a.subject.cmp(&b.subject));
+        Ok(())
+    }
+}
+
+/// Whom a job is asked for; what no job can mend is left at once.
+fn plan(looked: &Looked) -> (Mended, BTreeSet<String>) {
+    let mut mended = Mended::default();
+    let mut users: BTreeSet<String> = looked.untied.iter().cloned().collect();
+    for drift in &looked.drift {
+        match &drift.user {
+            Some(user) if !looked.is_held_back(drift) => drop(users.insert(user.clone())),
+            Some(_) | None => mended.left.push(Failed {
+                subject: drift.subject.clone(),
+                why: drift.why.clone(),
+            }),
+        }
+    }
+    (mended, users)
+}
+
+impl Looked {
+    fn known(&self, user: &str) -> Option<&Known> {
+        self.gathered.users.get(user)
+    }
+
+    /// Whether it may not be mended although a job could.
+    fn is_held_back(&self, drift: &Drift) -> bool {
+        let known = drift.user.as_deref().and_then(|user| self.known(user));
+        drift.kind == DriftKind::Unmatched
+            || known.is_some_and(|known| known.held_back_for(drift.kind).is_some())
+    }
+}

@@ -1,0 +1,261 @@
+//! Looking at one user: by the lists first, which is enough for those who are right, then alone and fresh.
+
+use super::Reconciler;
+use super::compare::{compare, managed};
+use super::gather::{Gathered, Known};
+use super::patience::patiently;
+use super::why::{why, why_gone};
+use crate::auth0::{self, Role};
+use crate::entitlement::{Entitlement, Terms};
+use crate::store::{Drift, DriftKind, JobKey, JobState, JobStatus, LinkKind};
+use crate::sync::worker::failure::Failure;
+use crate::sync::worker::purpose::Purpose;
+use crate::sync::worker::read::Reading;
+use crate::sync::worker::user::distrust;
+
+/// A user whose job ends while we look is looked at so often.
+const TRIES: usize = 3;
+
+/// What a look at a user showed.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// The roles are what a job would leave.
+    Right,
+    /// They are not.
+    Unlike(Box<Drift>),
+    /// They are not, and a job is at it.
+    UnderWay,
+}
+
+impl Reconciler {
+    /// Looks at `user`, and says whether Stripe ties the user to anything that is new to the ledger.
+    pub(super) async fn look_at(
+        &self,
+        user: &str,
+        gathered: &Gathered,
+        terms: &Terms,
+        look: i64,
+    ) -> Result<(Seen, bool), Failure> {
+        let Some(known) = gathered.users.get(user) else {
+            return Ok((Seen::Right, false));
+        };
+        let is_untied = self.is_untied(user, known).await?;
+        if let Some(entitlement) = self.by_the_lists(user, known, gathered, terms).await? {
+            let held = gathered.roles_of(known);
+            if compare(&held, &entitlement, &terms.catalog).is_none() {
+                return Ok((Seen::Right, is_untied));
+            }
+        }
+        let seen = patiently(|| self.look_alone(user, known, terms, look)).await?;
+        Ok((seen, is_untied))
+    }
+
+    /// What the lists say the user has a right to; `None` where they are not enough to say.
+    async fn by_the_lists(
+        &self,
+        user: &str,
+        known: &Known,
+        gathered: &Gathered,
+        terms: &Terms,
+    ) -> Result<Option<Entitlement>, Failure> {
+        if gathered.is_partial || !known.ties.purchases.is_empty() {
+            return Ok(None);
+        }
+        let store = &self.sync.parts.store;
+        let mut customers: Vec<String> = known.ties.customers.keys().cloned().collect();
+        for link in store.customers_of(user).await? {
+            if !customers.contains(&link.customer) {
+                customers.push(link.customer);
+            }
+        }
+        let mut accounts = Vec::new();
+        for customer in customers {
+            // One that is not in the list is deleted, or another account's.
+            let Some(lot) = gathered.lots.get(&customer).filter(|lot| lot.is_listed) else {
+                return Ok(None);
+            };
+            let links = store.users_of(&customer).await?;
+            accounts.push(lot.account(&customer, links));
+        }
+        let reading = Reading::of_accounts(accounts);
+        let owned = reading.of(user);
+        // What became of the money of a purchase is in no list.
+        if !owned.sessions.is_empty() || self.remembers_more(user, &reading).await? {
+            return Ok(None);
+        }
+        Ok(Some(self.derive(&owned.state(), terms)))
+    }
+
+    /// Whether the ledger knows a checkout of the user's that may count, and is in no list.
+    async fn remembers_more(&self, user: &str, reading: &Reading) -> Result<bool, Failure> {
+        use crate::store::PurchaseState::{Complete, Expired, Open};
+        let purchases = self.sync.parts.store.purchases_of(user).await?;
+        let mut purchases = purchases.iter();
+        Ok(purchases.any(|purchase| match purchase.state {
+            Open | Complete => !reading.shows(&purchase.session),
+            Expired => false,
+        }))
+    }
+
+    /// Looks at the user as a job would, and at the job, if there is one.
+    async fn look_alone(
+        &self,
+        user: &str,
+        known: &Known,
+        terms: &Terms,
+        look: i64,
+    ) -> Result<Seen, Failure> {
+        for _ in 0..TRIES {
+            let before = self.sequence(user).await?;
+            let held = match self.sync.parts.auth0.roles_of(user).await {
+                Ok(roles) => Some(roles),
+                Err(error) if error.kind == auth0::Kind::NoUser => None,
+                Err(error) => return Err(error.into()),
+            };
+            let reading = self
+                .sync
+                .read(user, &terms.catalog, Purpose::Look(&known.ties))
+                .await?;
+            let drift = self
+                .drift(user, held.as_deref(), (known, &reading), terms, look)
+                .await?;
+            let Some(mut drift) = drift else {
+                return Ok(Seen::Right);
+            };
+            let job = self.job(user).await?;
+            if job.as_ref().is_some_and(|job| is_under_way(job.state)) {
+                return Ok(Seen::UnderWay);
+            }
+            if before == self.sequence(user).await? {
+                if let Some(error) = job.and_then(|job| job.error) {
+                    drift.why = format!("{}; its job was given up: {error}", drift.why);
+                }
+                return Ok(Seen::Unlike(Box::new(drift)));
+            }
+        }
+        // It changes as fast as we look.
+        Ok(Seen::UnderWay)
+    }
+
+    /// How the user's roles differ from what the reading says. `held` is `None` for a user who is no more.
+    async fn drift(
+        &self,
+        user: &str,
+        held: Option<&[Role]>,
+        (known, reading): (&Known, &Reading),
+        terms: &Terms,
+        look: i64,
+    ) -> Result<Option<Drift>, Failure> {
+        let catalog = &terms.catalog;
+        let owned = reading.of(user);
+        let entitlement = self.derive(&owned.state(), terms);
+        let names = held
+            .unwrap_or_default()
+            .iter()
+            .map(|role| role.name.clone());
+        let roles = managed(names, catalog);
+        let (kind, mut why) = if held.is_none() {
+            if entitlement.backing.is_none() {
+                return Ok(None);
+            }
+            let why = why_gone(&entitlement, &owned, catalog);
+            (DriftKind::Missing, why)
+        } else {
+            let Some(unlike) = compare(&roles, &entitlement, catalog) else {
+                return Ok(None);
+            };
+            let takes = unlike.difference.takes_what_is_sold(catalog);
+            self.must_be_believed(user, reading, &entitlement, (takes, terms))
+                .await?;
+            let why = why(&unlike, &entitlement, &owned, catalog);
+            (unlike.kind, why)
+        };
+        if let Some(like) = known.held_back_for(kind) {
+            why = format!(
+                "{why}; but {like}, who pays and names no user, has the same e-mail: set auth0_user_id in its \
+                 metadata in Stripe, or take the role away in Auth0"
+            );
+        }
+        let customer = reading.accounts.first();
+        Ok(Some(Drift {
+            subject: user.to_owned(),
+            kind,
+            user: Some(user.to_owned()),
+            customer: customer.map(|account| account.customer.clone()),
+            plan: entitlement.plan,
+            roles,
+            why,
+            found_at: self.sync.now(),
+            look,
+        }))
+    }
+
+    /// A Stripe that does not know what the ledger knows may be another account's.
+    async fn must_be_believed(
+        &self,
+        user: &str,
+        reading: &Reading,
+        entitlement: &Entitlement,
+        (takes_what_is_sold, terms): (bool, &Terms),
+    ) -> Result<(), Failure> {
+        let before = self.sync.parts.store.entitlement(user).await?;
+        if let Some(failure) = distrust(before.as_ref(), reading, entitlement, &terms.catalog) {
+            return Err(failure);
+        }
+        match reading.unknown_customer() {
+            Some(customer) if takes_what_is_sold => {
+                Err(Failure::UnknownCustomer(customer.to_owned()))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether the ledger lacks something that ties the user to Stripe, and that the merchant vouches for.
+    async fn is_untied(&self, user: &str, known: &Known) -> Result<bool, Failure> {
+        let ties = &known.ties;
+        if ties.customers.is_empty() && ties.purchases.is_empty() {
+            return Ok(false);
+        }
+        let store = &self.sync.parts.store;
+        let links = store.customers_of(user).await?;
+        let is_linked = |customer: &str| links.iter().any(|link| link.customer == customer);
+        let mut customers = ties.customers.iter();
+        if customers.any(|(id, kind)| *kind > LinkKind::Reference && !is_linked(id)) {
+            return Ok(true);
+        }
+        for purchase in &ties.purchases {
+            if store.purchase(&purchase.session).await?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn sequence(&self, user: &str) -> Result<Option<i64>, Failure> {
+        let row = self.sync.parts.store.entitlement(user).await?;
+        Ok(row.map(|row| row.sequence))
+    }
+
+    pub(super) async fn job(&self, user: &str) -> Result<Option<JobStatus>, Failure> {
+        let key = JobKey::User(user.to_owned());
+        Ok(self.sync.parts.store.job(&key).await?)
+    }
+}
+
+impl Known {
+    /// The customer who may be this user: while it is not known, a role that nobody seems to have paid for stays.
+    pub(super) fn held_back_for(&self, kind: DriftKind) -> Option<&str> {
+        match kind {
+            DriftKind::Extra => self.like.as_deref(),
+            DriftKind::Missing | DriftKind::Other | DriftKind::Unmatched => None,
+        }
+    }
+}
+
+/// Whether somebody works on a job, or will.
+pub(super) fn is_under_way(state: JobState) -> bool {
+    match state {
+        JobState::Queued | JobState::Running => true,
+        JobState::Dead => false,
+    }
+}
