@@ -1,6 +1,7 @@
 //! The config file: what loads, and what is said about what does not.
 
 mod rules;
+mod unfinished;
 
 use std::path::{Path, PathBuf};
 
@@ -113,6 +114,7 @@ fn what_the_full_example_comments_out_is_valid_too() {
     let env = |name: &str| match name {
         "ASSERTION_SECRET" => Some("x".repeat(32)),
         "OTLP_API_KEY" => Some("key".to_owned()),
+        "ADMIN_TOKEN" => Some("0123456789abcdef".to_owned()),
         name => env(name),
     };
     let config = parse(Path::new("f"), &uncommented.join("\n"), &env)
@@ -121,6 +123,14 @@ fn what_the_full_example_comments_out_is_valid_too() {
         config.telemetry.otlp.is_some()
             && config.proxy.assertion.is_some()
             && config.server.tls.is_some()
+            && config.admin.is_some_and(|admin| admin.token.is_some())
+    );
+    let billing = config.billing.unwrap();
+    assert!(billing.reconcile.is_some_and(|look| !look.fix));
+    assert_eq!(billing.sync.deadline, std::time::Duration::from_secs(60));
+    assert_eq!(
+        billing.webhook_url,
+        "https://app.example.com/api/stripe/webhook"
     );
 }
 
@@ -261,7 +271,9 @@ fn defaults_are_safe() {
     let config = read("upstream: http://h\n").unwrap();
     let table = format!("{:?}", config.gate.table.fallback());
     assert_eq!(table, "Deny");
-    assert_eq!(config.admin.unwrap().to_string(), "127.0.0.1:9901");
+    let admin = config.admin.unwrap();
+    assert_eq!(admin.address.to_string(), "127.0.0.1:9901");
+    assert!(admin.token.is_none(), "nobody may act");
     assert!(
         config.gate.trusted_proxies.is_empty()
             && config.gate.cors.is_none()
@@ -318,6 +330,42 @@ fn past_due_may_be_a_time_of_grace() {
     assert_eq!(
         billing.terms.past_due,
         PastDue::Grace(std::time::Duration::from_secs(7 * 86_400))
+    );
+}
+
+#[test]
+fn events_go_to_the_frontends_host_unless_the_file_says_otherwise() {
+    let webhook_url = |text: &str| read(text).unwrap().billing.unwrap().webhook_url;
+    assert_eq!(webhook_url(GOOD), "https://app.example.com/stripe/webhook");
+    let behind_a_path = GOOD.replace(
+        "https://app.example.com",
+        "https://app.example.com:8443/shop/",
+    );
+    assert_eq!(
+        webhook_url(&behind_a_path),
+        "https://app.example.com:8443/stripe/webhook"
+    );
+    assert_eq!(
+        webhook_url(&format!("{GOOD}server: {{ base_path: /api }}\n")),
+        "https://app.example.com/api/stripe/webhook"
+    );
+    let named = GOOD.replace(
+        "secrets: whsec_a",
+        "secrets: whsec_a, url: 'https://hooks.example.com/in'",
+    );
+    assert_eq!(webhook_url(&named), "https://hooks.example.com/in");
+}
+
+#[test]
+fn a_look_at_all_users_only_tells_unless_the_file_says_otherwise() {
+    let look = |text: &str| read(text).unwrap().billing.unwrap().reconcile;
+    assert_eq!(look(GOOD), None);
+    let told = look(&format!("{GOOD}reconcile: {{ every: 24h }}\n")).unwrap();
+    assert_eq!((told.every.as_secs(), told.fix), (86_400, false));
+    assert!(
+        look(&format!("{GOOD}reconcile: {{ every: 1h, fix: true }}\n"))
+            .unwrap()
+            .fix
     );
 }
 

@@ -1,12 +1,24 @@
-//! Several processes on one database: what one of them learns, the others go by.
+//! Several processes on one database behind a load balancer: what one of them learns the others go by, and whatever
+//! happens to one of them, or to the database, nothing is lost.
+//!
+//! The processes are those of the build under test, or of the binary that `TOLLGATE_BINARY` names.
+
+mod crowd;
+mod ledger;
+mod perils;
+mod stopped;
+mod watch;
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use crate::gate::{Gate, launch};
+use crate::gate::{Gate, binary, launch};
 use crate::shop::{ANN, Shop, setup};
+use crate::support::balancer::Balancer;
 use crate::support::postgres::{Database, Server};
 use crate::support::raw::DEADLINE;
 
@@ -14,34 +26,67 @@ use crate::support::raw::DEADLINE;
 const SOON: Duration = Duration::from_secs(1);
 /// How often a condition that nobody announces is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long one try at a job may take; a lease lasts twice as long.
+const TRY: Duration = Duration::from_secs(2);
 
-/// A shop behind two replicas; Stripe knows the first.
+/// A shop behind several replicas, of which `shop.gate` is the first. Stripe knows the balancer alone.
 struct Fleet {
     shop: Shop,
-    other: Gate,
+    others: Vec<Gate>,
+    balancer: Balancer,
     database: Database,
 }
 
 impl Fleet {
-    async fn open(server: &std::sync::Arc<Server>) -> Self {
+    /// So many replicas, which start together on an empty database.
+    async fn of(replicas: usize, server: &Arc<Server>) -> Self {
         let database = server.database().await;
         let mut shop = Shop::open().await;
-        let (one, other) = tokio::join!(replica(&shop, &database), replica(&shop, &database));
-        let webhook = format!("http://{}/stripe/webhook", one.address);
-        shop.stripe.send_to(&webhook);
-        shop.gate = one;
-        Self {
+        let started = (0..replicas).map(|_| replica(&shop, &database));
+        let mut others = join_all(started).await;
+        shop.gate = others.remove(0);
+        let balancer = Balancer::start();
+        shop.stripe
+            .send_to(&format!("http://{}/stripe/webhook", balancer.address));
+        let fleet = Self {
             shop,
-            other,
+            others,
+            balancer,
             database,
-        }
+        };
+        fleet.balance();
+        fleet
     }
 
-    /// Waits until the other replica answers `token` with this status.
-    async fn until_other(&self, token: &str, status: u16) {
+    /// One more replica.
+    async fn grow(&mut self) {
+        self.others.push(replica(&self.shop, &self.database).await);
+        self.balance();
+    }
+
+    /// The balancer sends to all replicas, wherever they are now.
+    fn balance(&self) {
+        self.balancer
+            .send_to(self.replicas().map(|gate| gate.address));
+    }
+
+    /// The balancer leaves the first replica out, as one does that looks at `/readyz`.
+    fn leave_out_the_first(&self) {
+        self.balancer
+            .send_to(self.others.iter().map(|gate| gate.address));
+    }
+
+    fn replicas(&self) -> impl Iterator<Item = &Gate> {
+        std::iter::once(&self.shop.gate).chain(&self.others)
+    }
+
+    /// Waits until every other replica answers `token` with this status.
+    async fn until_others(&self, token: &str, status: u16) {
         let mut look = tokio::time::interval(LOOK);
-        while self.other.get_with_token("/premium", token).await.status != status {
-            look.tick().await;
+        for gate in &self.others {
+            while gate.get_with_token("/premium", token).await.status != status {
+                look.tick().await;
+            }
         }
     }
 }
@@ -49,7 +94,9 @@ impl Fleet {
 async fn replica(shop: &Shop, database: &Database) -> Gate {
     let folder = tempfile::tempdir().expect("a folder");
     let file = format!("sqlite://{}/ledger.db", folder.path().display());
-    let text = setup(&shop.auth0, &shop.stripe, &shop.backend).yaml_in(folder.path());
+    let setup = setup(&shop.auth0, &shop.stripe, &shop.backend)
+        .section(&format!("sync: {{ deadline: {}s }}", TRY.as_secs()));
+    let text = setup.yaml_in(folder.path());
     assert!(text.contains(&file));
     let config = folder.path().join("tollgate.yaml");
     std::fs::write(&config, text.replace(&file, &database.url)).expect("a config file");
@@ -70,27 +117,26 @@ async fn ledger_is(gate: &Gate, up: f64) {
 }
 
 #[tokio::test]
-async fn what_is_bought_at_one_replica_counts_at_the_other_within_a_second() {
+async fn three_replicas_that_start_together_go_by_what_one_of_them_learns_within_a_second() {
     let Some(server) = Server::shared() else {
         return;
     };
-    let fleet = Fleet::open(&server).await;
+    let fleet = Fleet::of(3, &server).await;
     let shop = &fleet.shop;
     let free = shop.token(ANN);
-    assert_eq!(
-        fleet.other.get_with_token("/premium", &free).await.status,
-        403
-    );
+    for gate in fleet.replicas() {
+        assert_eq!(gate.get_with_token("/premium", &free).await.status, 403);
+    }
     let session = shop.checkout(ANN, "lifetime").await;
     shop.stripe.pay(&session);
     shop.until("/premium", &free, 200).await;
-    let followed = timeout(SOON, fleet.until_other(&free, 200)).await;
-    followed.expect("the other replica lets Ann in");
+    let followed = timeout(SOON, fleet.until_others(&free, 200)).await;
+    followed.expect("the other replicas let Ann in");
     shop.auth0.until_roles(ANN, &["premium-lifetime"]).await;
     shop.stripe.refund(&session);
     shop.until("/premium", &free, 403).await;
-    let followed = timeout(SOON, fleet.until_other(&free, 403)).await;
-    followed.expect("the other replica stops Ann");
+    let followed = timeout(SOON, fleet.until_others(&free, 403)).await;
+    followed.expect("the other replicas stop Ann");
 }
 
 #[tokio::test]
@@ -98,7 +144,7 @@ async fn while_the_database_is_away_tokens_decide_and_afterwards_all_goes_on() {
     let Some(server) = Server::own() else {
         return;
     };
-    let fleet = Fleet::open(&server).await;
+    let fleet = Fleet::of(3, &server).await;
     let shop = &fleet.shop;
     let free = shop.token(ANN);
     let premium = shop.token_at(ANN, &["read:premium-content"], 0);
@@ -113,8 +159,8 @@ async fn while_the_database_is_away_tokens_decide_and_afterwards_all_goes_on() {
     ledger_is(&shop.gate, 1.0).await;
     shop.buy(ANN, "lifetime").await;
     shop.until("/premium", &free, 200).await;
-    let followed = timeout(DEADLINE, fleet.until_other(&free, 200)).await;
-    followed.expect("the other replica lets Ann in");
+    let followed = timeout(DEADLINE, fleet.until_others(&free, 200)).await;
+    followed.expect("the other replicas let Ann in");
     assert!(
         !shop.gate.log.text().contains("hunter2"),
         "no password in the log"
@@ -126,15 +172,16 @@ async fn a_replica_that_is_stopped_leaves_nothing_behind_and_commands_run_beside
     let Some(server) = Server::shared() else {
         return;
     };
-    let mut fleet = Fleet::open(&server).await;
+    let mut fleet = Fleet::of(2, &server).await;
     fleet.shop.buy(ANN, "monthly").await;
-    fleet.other.signal("TERM");
-    let status = fleet.other.exit().await;
-    let log = fleet.other.log.text();
+    let mut other = fleet.others.remove(0);
+    other.signal("TERM");
+    let status = other.exit().await;
+    let log = other.log.text();
     assert!(status.success(), "{log}");
     assert!(!log.contains("panicked"), "{log}");
     let config = fleet.shop.gate.folder.path().join("tollgate.yaml");
-    let listed = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+    let listed = Command::new(binary())
         .args(["events", "list", "-c"])
         .arg(&config)
         .output()

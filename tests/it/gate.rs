@@ -17,7 +17,7 @@ use crate::support::backend::Backend;
 use crate::support::raw::{DEADLINE, Reply, Wire};
 
 pub(crate) use log::Log;
-pub(crate) use setup::{Setup, launch};
+pub(crate) use setup::{Setup, binary, launch};
 pub(crate) use tls::{Certificate, tls_before, tls_before_both};
 
 /// How often a condition that nobody announces is looked at.

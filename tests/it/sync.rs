@@ -4,6 +4,7 @@ mod decided;
 mod faults;
 pub(crate) mod log;
 pub(crate) mod market;
+mod lost;
 mod open;
 mod replaced;
 mod running;

@@ -4,6 +4,7 @@
 
 pub(crate) mod auth0;
 pub(crate) mod backend;
+pub(crate) mod balancer;
 pub(crate) mod frame;
 pub(crate) mod h2;
 pub(crate) mod keys;

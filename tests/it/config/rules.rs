@@ -231,6 +231,23 @@ const RULES: &[(&str, &str, &str)] = &[
     ),
     (
         "store:",
+        "admin: { token: 0123456789abcde }\nstore:",
+        "less than 16 characters",
+    ),
+    (
+        "whsec_a",
+        "whsec_a, url: hooks.example.com",
+        "start it with `http://`",
+    ),
+    ("store:", "sync: { deadline: 0s }\nstore:", "more than 0"),
+    (
+        "store:",
+        "reconcile: { fix: true }\nstore:",
+        "`every` is missing",
+    ),
+    ("store:", "reconcile: { every: 0s }\nstore:", "more than 0"),
+    (
+        "store:",
         "rate_limits: [{ path: /, per: client, rate: 0/s }]\nstore:",
         "expected a rate",
     ),
@@ -272,4 +289,26 @@ fn each_rule_has_its_own_words() {
         };
         assert!(report.contains(expected), "{to}\n{report}");
     }
+}
+
+#[test]
+fn a_look_at_all_users_needs_payments() {
+    let (gate, _) = GOOD.split_once("stripe:").unwrap();
+    let report = read(&format!("{gate}reconcile: {{ every: 24h }}\n")).unwrap_err();
+    let report = report.to_string();
+    assert!(
+        report.contains("`reconcile` needs `stripe`, which is missing")
+            && report.ends_with("1 mistake in tollgate.yaml"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_token_that_is_too_short_is_not_shown() {
+    let report = read(&format!("{GOOD}admin: {{ token: topsecret }}\n")).unwrap_err();
+    let report = report.to_string();
+    assert!(
+        report.contains("can be guessed") && !report.contains("topsecret"),
+        "{report}"
+    );
 }

@@ -1,5 +1,6 @@
 //! The config file of a test.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -86,6 +87,19 @@ impl Setup {
     /// Adds a section.
     pub(crate) fn section(mut self, text: &str) -> Self {
         self.sections.push(text.into());
+        self
+    }
+
+    /// Lets whoever knows `token` act in the console.
+    pub(crate) fn admin_token(mut self, token: &str) -> Self {
+        self.sections[0] = format!("admin: {{ listen: 127.0.0.1:0, token: {token} }}");
+        self
+    }
+
+    /// Puts `text` in the place of the section that begins with `start`.
+    pub(crate) fn replace_section(mut self, start: &str, text: &str) -> Self {
+        let found = self.sections.iter_mut().find(|section| section.starts_with(start));
+        *found.expect("the section is there") = text.into();
         self
     }
 
@@ -176,11 +190,16 @@ pub(crate) async fn launch(folder: tempfile::TempDir, config: &Path, tls: bool) 
     gate
 }
 
+/// The program under test: of this build, or the one that the environment names.
+pub(crate) fn binary() -> OsString {
+    std::env::var_os("TOLLGATE_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_tollgate").into())
+}
+
 fn spawn(config: &Path) -> (Child, Log) {
     // A write beyond a limit on files is to fail, as on a full disk, and not to end the process.
     let mut child = Command::new("sh")
         .args(["-c", "trap '' XFSZ; exec \"$0\" serve -c \"$1\""])
-        .arg(env!("CARGO_BIN_EXE_tollgate"))
+        .arg(binary())
         .arg(config)
         .env_remove("RUST_LOG")
         .stdin(Stdio::null())

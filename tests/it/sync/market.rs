@@ -413,6 +413,7 @@ pub(crate) fn config() -> Config {
     Config {
         workers: 2,
         max_age: Duration::from_secs(24 * 3600),
+        deadline: Duration::from_secs(60),
         retention: Duration::from_secs(30 * 24 * 3600),
         backoff: Duration::from_secs(1),
         max_backoff: Duration::from_secs(300),

@@ -1,0 +1,148 @@
+//! The console: what operators see, and what they may do there.
+
+mod acting;
+mod browser;
+mod browsing;
+mod pages;
+mod visitor;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tollgate::store::{
+    Cause, Concern, Drift, DriftKind, Intent, JobKey, JobState, LinkKind, Looks as _, NewEvent,
+    Sqlite, Store as _,
+};
+
+use crate::gate::Setup;
+use crate::shop::{ANN, BOB, Shop};
+use crate::support::raw::DEADLINE;
+
+/// Whoever knows it may act.
+const TOKEN: &str = "a-token-of-the-operator-7f3a";
+
+/// A shop whose console can be acted in.
+async fn shop() -> Shop {
+    Shop::with(|setup| setup.admin_token(TOKEN)).await
+}
+
+/// The same with a changed config.
+async fn shop_with(change: impl FnOnce(Setup) -> Setup) -> Shop {
+    Shop::with(|setup| change(setup.admin_token(TOKEN))).await
+}
+
+/// The ledger of the shop, as another process sees it.
+async fn ledger(shop: &Shop) -> Sqlite {
+    let file = shop.gate.folder.path().join("ledger.db");
+    let url = format!("sqlite://{}", file.display());
+    Sqlite::open_existing(&url).await.expect("a ledger")
+}
+
+/// A job that was given up, because Auth0 has no such role: [`ANN`] bought lifetime. The id of the checkout's event.
+async fn kill_a_job(shop: &Shop) -> String {
+    shop.auth0.delete_role("premium-lifetime");
+    let session = shop.checkout(ANN, "lifetime").await;
+    shop.stripe.pay(&session);
+    until_dead(shop, ANN).await;
+    settled(shop).await;
+    event_of(shop, "checkout.session.completed")
+}
+
+/// Makes what the dead job lacked.
+fn mend(shop: &Shop) {
+    let permissions = ["read:basic-content", "read:premium-content"];
+    shop.auth0.create_role("premium-lifetime", &permissions);
+}
+
+/// The id of the last event of this type.
+fn event_of(shop: &Shop, kind: &str) -> String {
+    let mut sent = shop.stripe.outbox().into_iter().rev();
+    let found = sent.find(|event| event.kind == kind);
+    found.expect("the event was sent").id
+}
+
+/// Writes into the ledger what a look over all customers would have found: [`BOB`] paid and has no role.
+async fn drift(shop: &Shop) {
+    let ledger = ledger(shop).await;
+    let now = 1_760_000_000_000;
+    let mut look = ledger
+        .begin_look(false, now, 60_000)
+        .await
+        .expect("the ledger")
+        .expect("nobody else looks");
+    (look.total, look.checked, look.drifted) = (2, 2, 1);
+    let found = Drift {
+        subject: BOB.to_owned(),
+        kind: DriftKind::Missing,
+        user: Some(BOB.to_owned()),
+        customer: None,
+        plan: Some("monthly".to_owned()),
+        roles: vec!["free-user".to_owned()],
+        why: "subscription sub_9 is active".to_owned(),
+        found_at: now,
+        look: look.id,
+    };
+    let written = ledger.look_on(&look, &[found], &[], now, 60_000).await;
+    written.expect("the drift is written");
+    ledger.end_look(&look, now).await.expect("the look ends");
+}
+
+/// Writes an event of this type, of this user, with this body.
+async fn receive(shop: &Shop, id: &str, event_type: &str, user: &str, body: &str) {
+    let event = NewEvent {
+        id: id.to_owned(),
+        event_type: event_type.to_owned(),
+        live: false,
+        created_at: 1_760_000_000_000,
+        received_at: 1_760_000_000_000,
+        body: Bytes::from(body.to_owned()),
+        intent: Intent::Sync(Concern {
+            user: Some((user.to_owned(), LinkKind::Owner)),
+            customer: Some("cus_of_a_story".to_owned()),
+            ..Concern::default()
+        }),
+    };
+    let taken = ledger(shop).await.receive(&[event]).await;
+    taken.expect("the event is kept");
+}
+
+/// Waits until no job is under way, so that what the pages show does not change.
+async fn settled(shop: &Shop) {
+    shop.stripe.until_all_acknowledged().await;
+    until(shop, "no job", async |ledger| {
+        let totals = ledger.totals().await.expect("the ledger");
+        totals.queued + totals.running == 0
+    })
+    .await;
+}
+
+/// Waits until the user's job is given up.
+async fn until_dead(shop: &Shop, user: &str) {
+    let key = JobKey::User(user.to_owned());
+    until(shop, "a dead job", async |ledger| {
+        let job = ledger.job(&key).await.expect("the ledger");
+        job.is_some_and(|job| job.state == JobState::Dead)
+    })
+    .await;
+}
+
+/// Waits until something was done to the user for this reason.
+async fn until_done_for(shop: &Shop, user: &str, is_it: impl Fn(&Cause) -> bool) {
+    until(shop, "the audit", async |ledger| {
+        let changes = ledger.role_changes(user, 100).await.expect("the ledger");
+        changes.iter().any(|change| is_it(&change.cause))
+    })
+    .await;
+}
+
+async fn until(shop: &Shop, what: &str, holds: impl AsyncFn(&Sqlite) -> bool) {
+    let ledger = ledger(shop).await;
+    let mut look = tokio::time::interval(Duration::from_millis(10));
+    let reached = tokio::time::timeout(DEADLINE, async {
+        while !holds(&ledger).await {
+            look.tick().await;
+        }
+    });
+    let reached = reached.await.is_ok();
+    assert!(reached, "{what} never was\n{}", shop.gate.log.text());
+}
