@@ -31,6 +31,8 @@ pub struct Config {
     pub address: SocketAddr,
     /// Who knows it may act in the console; `None`: nobody may.
     pub token: Option<Secret>,
+    /// Names under which the console is asked for, beside `localhost` and addresses; in small letters.
+    pub hosts: Vec<String>,
 }
 
 /// Answers probes, scrapes and operators.
@@ -45,6 +47,8 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
     /// The log, where this process writes one.
     pub log: Option<Arc<LogGuard>>,
+    /// Names under which the console is asked for, beside `localhost` and addresses.
+    pub hosts: Vec<String>,
     /// Everything else.
     pub console: Console,
 }
@@ -57,10 +61,29 @@ struct Readiness {
     draining: bool,
 }
 
+/// Whether this is a page for programs, which shows nothing of any customer.
+fn is_for_programs(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz" | "/metrics")
+}
+
 impl Admin {
+    /// Whether the request names us as an operator would. A page in the browser of somebody who can reach the listener
+    /// could otherwise read it under a name of its own (DNS rebinding). Programs that come over the network find it by
+    /// whatever name they like.
+    fn may_ask(&self, peer: &Peer, request: &Request<RequestBody>) -> bool {
+        let is_remote = !peer.address.ip().to_canonical().is_loopback();
+        if is_remote && is_for_programs(request.uri().path()) {
+            return true;
+        }
+        let host = host(request).to_ascii_lowercase();
+        host == "localhost"
+            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+            || self.hosts.contains(&host)
+    }
+
     async fn answer(&self, peer: &Peer, request: Request<RequestBody>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
-        if !matches!(path, "/livez" | "/readyz" | "/metrics") {
+        if !is_for_programs(path) {
             return self.console.answer(peer, request).await;
         }
         if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -132,13 +155,13 @@ impl Handler for Admin {
         _: Arc<()>,
         request: Request<RequestBody>,
     ) -> Response<Full<Bytes>> {
-        if is_local_name(&peer, &request) {
+        if self.may_ask(&peer, &request) {
             return self.answer(&peer, request).await;
         }
         let problem = Problem::new(
             StatusCode::FORBIDDEN,
             "denied",
-            "Ask by address or as localhost",
+            "Ask by address, as localhost, or under a name in admin.hosts",
         );
         self.refuse(problem, request.uri().path())
     }
@@ -153,22 +176,15 @@ impl Handler for Admin {
     }
 }
 
-/// Whether a request over loopback names an address or `localhost`: a page in a browser on this machine could
-/// otherwise reach the listener under a name of its own (DNS rebinding).
-fn is_local_name(peer: &Peer, request: &Request<RequestBody>) -> bool {
-    if !peer.address.ip().to_canonical().is_loopback() {
-        return true;
-    }
-    let named = request
-        .headers()
-        .get(http::header::HOST)
-        .and_then(|host| host.to_str().ok());
+/// The host that the request is for, without its port; empty where none is named.
+fn host(request: &Request<RequestBody>) -> &str {
+    let named = request.headers().get(http::header::HOST);
+    let named = named.and_then(|host| host.to_str().ok());
     let named = named
         .or_else(|| request.uri().authority().map(http::uri::Authority::as_str))
         .unwrap_or_default();
-    let name = named
+    named
         .rsplit_once(':')
         .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-        .map_or(named, |(n, _)| n);
-    name == "localhost" || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+        .map_or(named, |(name, _)| name)
 }

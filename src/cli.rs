@@ -24,7 +24,7 @@ use explain::Who;
 /// A reverse proxy that checks Auth0 access tokens, enforces a permission per route, and keeps Auth0 roles true to
 /// what was paid through Stripe.
 #[derive(Debug, Parser)]
-#[command(name = "tollgate", version, max_term_width = 100)]
+#[command(name = "tollgate", version, max_term_width = 100, after_help = AFTER_HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -40,10 +40,17 @@ struct Arguments {
     config: PathBuf,
 }
 
+const AFTER_HELP: &str = "\
+Protect a route:        write the config, then check, explain, serve
+Sell a plan:            doctor, bootstrap, doctor again, serve
+Watch it:               events list, health, and the console on the admin listener (http://127.0.0.1:9901/)
+Run several:            store copy, from SQLite to PostgreSQL
+When things go wrong:   doctor, reconcile, events replay
+
+Exit status: 0 good, 1 found problems, 2 usage or config error.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gate until SIGTERM; SIGHUP or a change of the file reloads the config.
-    Serve,
     /// Validate the config, print the route table, run the config's tests.
     Check {
         /// Print JSON.
@@ -66,25 +73,27 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Run the gate until SIGTERM; SIGHUP or a change of the file reloads the config.
+    Serve,
+    /// Look at everything that Tollgate depends on, and say how to mend what is wrong.
+    Doctor(doctor::Options),
     /// Make what is missing in Auth0 and Stripe: permissions, roles, settings, the webhook endpoint. Shows a plan first,
     /// and asks.
     Bootstrap(bootstrap::Options),
-    /// Look at everything that Tollgate depends on, and say how to mend what is wrong.
-    Doctor(doctor::Options),
-    /// Compare every customer in Stripe and every holder of a plan's role in Auth0, both ways.
-    Reconcile(reconcile::Options),
     /// The events that Stripe sent, as the ledger keeps them.
     Events {
         #[command(subcommand)]
         action: events::Action,
     },
-    /// The ledger's file.
+    /// Ask a running gate whether it is ready, for container health checks.
+    Health,
+    /// The ledger: a copy while it is in use, or the way to another database.
     Store {
         #[command(subcommand)]
         action: store::Action,
     },
-    /// Ask a running gate whether it is ready, for container health checks.
-    Health,
+    /// Compare every customer in Stripe and every holder of a plan's role in Auth0, both ways.
+    Reconcile(reconcile::Options),
     /// Print the JSON Schema of the config file.
     Schema,
 }

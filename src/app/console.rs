@@ -106,7 +106,9 @@ pub(super) fn page(
     (keys, log): (Option<Arc<Keys>>, Option<Arc<LogGuard>>),
 ) -> Admin {
     let sources = sources(config, board, billing);
-    let token = config.admin.as_ref().and_then(|admin| admin.token.clone());
+    let admin = config.admin.as_ref();
+    let token = admin.and_then(|admin| admin.token.clone());
+    let hosts = admin.map(|admin| admin.hosts.clone());
     let (metrics, clock) = (Arc::clone(&around.metrics), Arc::clone(&around.clock));
     Admin {
         console: Console::new(
@@ -116,6 +118,7 @@ pub(super) fn page(
             Arc::clone(&metrics),
             Arc::clone(&clock),
         ),
+        hosts: hosts.unwrap_or_default(),
         keys,
         metrics,
         stop: around.stop.clone(),

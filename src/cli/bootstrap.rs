@@ -47,14 +47,14 @@ const AFTER_HELP: &str = "\
 The signing secrets in `stripe.webhook.secrets` may be missing still: the endpoint is made here, and its secret told. \
 Nothing is ever deleted, nor taken from a role, an API or an endpoint. A second run has nothing to do.
 
-Exit status: 0 when everything is as the config wants it, 1 when something is still to be done (after --dry-run too) or \
-went wrong, 2 when the config is wrong.
+Exit status: 0 when everything is as the config wants it, or --dry-run showed the plan; 1 when something is still to be done \
+or went wrong; 2 when the config is wrong.
 
 What the Auth0 application of auth0.management has to be granted for it: read:roles create:roles update:roles \
 read:resource_servers update:resource_servers, and create:resource_servers where the API is missing. A restricted key of \
 Stripe's needs Webhook Endpoints: Write.";
 
-/// 0 all is there, 1 something is still to be done or went wrong, 2 the config is wrong.
+/// 0 all is there, or the plan is shown that was asked for; 1 something is still to be done or went wrong, 2 the config is wrong.
 pub(super) fn run(path: &Path, options: &Options, out: &mut dyn Write) -> anyhow::Result<u8> {
     let config = match config::load_unfinished(path, &config::process_env) {
         Ok(config) => config,
@@ -131,7 +131,8 @@ impl Bootstrap<'_> {
         }
         let mut is_good = problems.is_empty();
         if self.plan.is_empty() || !self.may_apply(out)? {
-            is_good &= self.plan.is_empty();
+            // Whoever asked for the plan alone has it.
+            is_good &= self.plan.is_empty() || self.options.dry_run;
             let lines = self.plan.iter().map(|change| Line::of(change, None));
             answer.changes = lines.collect();
         } else {

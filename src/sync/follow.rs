@@ -31,6 +31,7 @@ pub async fn load(
     overlay: &Overlay,
     clock: &dyn Clock,
 ) -> Result<i64, StoreError> {
+    let began = std::time::Instant::now();
     let mut sequence = sequence;
     let mut all = Vec::new();
     loop {
@@ -43,6 +44,7 @@ pub async fn load(
     }
     // At once: each application copies what it touches, and the first one touches everything.
     overlay.apply(&all, clock.unix_seconds());
+    overlay.was_read(began);
     Ok(sequence)
 }
 
@@ -64,12 +66,10 @@ pub async fn follow(
     while !stop.is_cancelled() {
         // Marked as seen before reading: a change that comes while we read wakes us again.
         changes.borrow_and_update();
-        let began = std::time::Instant::now();
         match load(sequence, &*store, &overlay, &*clock).await {
             Ok(last) => {
                 sequence = last;
                 failures = 0;
-                overlay.was_read(began);
                 outage.is_over();
                 metrics.billing.ledger_up(true);
             }

@@ -32,6 +32,7 @@ mod jwks;
 mod killed;
 mod lifecycle;
 mod limits;
+mod operator;
 mod overlay;
 mod packaging;
 mod parked;

@@ -50,6 +50,9 @@ pub(super) fn admin(
         mistakes.add(Mistake::new(token.place, message).help(help));
     }
     let token = raw.token.optional()?;
+    let hosts = raw.hosts.optional()?;
+    let hosts = hosts.iter().flat_map(|hosts| hosts.0.values());
+    let hosts = hosts.map(|host| host.0.to_ascii_lowercase()).collect();
     let listen = raw.listen.get().ok_or(Invalid)?;
     if let (Some(address), Some(server)) = (listen.0, document.server.get())
         && addresses(server)
@@ -64,7 +67,11 @@ pub(super) fn admin(
             .help("the admin listener needs a port of its own, which the public cannot reach"),
         );
     }
-    Ok(listen.0.map(|address| admin::Config { address, token }))
+    Ok(listen.0.map(|address| admin::Config {
+        address,
+        token,
+        hosts,
+    }))
 }
 
 /// Every public address in the file.

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use crate::config::read::{Form, List, OneOrMany, Positive};
 use crate::config::section::{default, defaults, optional, required, section};
-use crate::config::values::{BasePath, Size};
+use crate::config::values::{BasePath, Domain, Size};
 use crate::config::words::choice;
 use crate::policy::Semicolons;
 use crate::types::Secret;
@@ -86,6 +86,8 @@ section! {
         listen: AdminListen = default("127.0.0.1:9901"),
         /// Who knows it may act in the console: replay an event, try a job again. Without it the console only shows.
         token: Secret = optional(),
+        /// Names under which the console is asked for, beside `localhost` and addresses.
+        hosts: OneOrMany<Domain> = optional(),
     }
 }
 

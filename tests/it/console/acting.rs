@@ -295,11 +295,15 @@ async fn a_body_that_is_no_form_or_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn over_loopback_the_console_answers_to_addresses_and_localhost_alone() {
-    let shop = shop().await;
+async fn the_console_answers_to_addresses_localhost_and_the_names_in_the_config_alone() {
+    let admin = "admin: { listen: 127.0.0.1:0, hosts: [Console.internal.test] }";
+    let shop = Shop::with(|setup| setup.replace_section("admin:", admin)).await;
     for (host, status) in [
         ("localhost", 200),
         ("127.0.0.1:9901", 200),
+        ("[::1]:9901", 200),
+        ("console.internal.TEST:9901", 200),
+        ("internal.test", 403),
         ("evil.example", 403),
     ] {
         let mut wire = crate::support::raw::Wire::connect(shop.gate.admin).await;

@@ -50,7 +50,7 @@ async fn refunded_in_the_middle_of_a_role_change(market: &Market, lives: bool) {
 async fn a_role_given_after_its_worker_was_gone_is_found_whatever_happened_meanwhile() {
     for lives in [true, false] {
         let market = Market::open().await;
-        refunded_in_the_middle_of_a_role_change(&market, lives).await;
+        Box::pin(refunded_in_the_middle_of_a_role_change(&market, lives)).await;
         // Somewhere between here and there it had been waiting.
         market.auth0.give_role(ANN, "premium-lifetime");
         market.pass(LATE);
