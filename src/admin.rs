@@ -69,13 +69,13 @@ fn is_for_programs(path: &str) -> bool {
 impl Admin {
     /// Whether the request names us as an operator would. A page in the browser of somebody who can reach the listener
     /// could otherwise read it under a name of its own (DNS rebinding). Programs that come over the network find it by
-    /// whatever name they like.
+    /// whatever name they like, and those that name no host at all, as HTTP/1.0 allows, are no browsers.
     fn may_ask(&self, peer: &Peer, request: &Request<RequestBody>) -> bool {
         let is_remote = !peer.address.ip().to_canonical().is_loopback();
-        if is_remote && is_for_programs(request.uri().path()) {
+        let host = host(request).to_ascii_lowercase();
+        if (is_remote || host.is_empty()) && is_for_programs(request.uri().path()) {
             return true;
         }
-        let host = host(request).to_ascii_lowercase();
         host == "localhost"
             || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
             || self.hosts.contains(&host)

@@ -5,6 +5,7 @@ mod check;
 mod doctor;
 mod events;
 mod explain;
+mod harmless;
 mod health;
 mod ledger;
 mod reconcile;

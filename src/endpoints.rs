@@ -19,7 +19,6 @@ mod settle;
 mod subscriptions;
 #[cfg(test)]
 mod testing;
-mod together;
 mod users;
 mod verify;
 mod webhook;

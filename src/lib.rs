@@ -23,4 +23,5 @@ pub mod store;
 pub mod stripe;
 pub mod sync;
 pub mod telemetry;
+mod together;
 pub mod types;

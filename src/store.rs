@@ -10,6 +10,7 @@ mod change;
 mod copy;
 mod error;
 mod inbox;
+mod inspect;
 mod look;
 mod postgres;
 mod records;
@@ -24,6 +25,7 @@ use async_trait::async_trait;
 pub use copy::{Copied, CopyError, Side, copy};
 pub use error::{Outage, StoreError};
 pub use inbox::Inbox;
+pub use inspect::{Contents, Inspected};
 pub use look::{Drift, DriftKind, LONGEST_LIST, Look, Looks, UserFilter};
 pub use postgres::Postgres;
 pub use records::{

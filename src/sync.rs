@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 pub use follow::{follow, load};
 pub use overlay::{Overlay, Standing};
 pub use reconcile::{
-    Failed, LEASE, Looked, Mended, Phase, Progress, Reconciler, Trouble, look_now_and_then,
+    Failed, LEASE, Looked, Mended, Phase, Progress, Reconciler, Taking, Trouble, look_now_and_then,
 };
 pub use worker::{Stepped, Sync};
 

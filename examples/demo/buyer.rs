@@ -77,7 +77,7 @@ async fn role_arrives(scene: &mut Scene) -> anyhow::Result<()> {
     let told = format!("answered {status}, processed {after} ms after it came");
     scene.page.checked("webhook", &told, status == 200);
     scene.until_roles(ANN, "free-user", "premium-monthly").await;
-    let mut audit = scene.stage.store.role_changes(ANN.sub, AUDIT).await?;
+    let mut audit = scene.tollgate.store.role_changes(ANN.sub, AUDIT).await?;
     audit.reverse();
     let audit: Vec<String> = audit
         .iter()
@@ -126,7 +126,7 @@ async fn processed(scene: &Scene, user: User, kind: &str) -> anyhow::Result<Even
         ..EventFilter::default()
     };
     let found = until(async || {
-        let event = scene.stage.store.events(&filter).await.ok()?.pop()?;
+        let event = scene.tollgate.store.events(&filter).await.ok()?.pop()?;
         (event.state == EventState::Processed).then_some(event)
     });
     found
@@ -183,7 +183,7 @@ async fn period_ends(scene: &mut Scene, token: &str, subscription: &str) {
 
 async fn buys_lifetime(scene: &mut Scene, token: &str) -> anyhow::Result<(Checkout, String)> {
     scene.page.chapter("She buys for life, with a double click");
-    let gate = scene.stage.gate;
+    let gate = scene.stage.addresses.gate;
     let clicks = [1, 2].map(|click| checkout(&format!("click {click}"), token, "lifetime"));
     let (first, second) = tokio::join!(clicks[0].send(gate), clicks[1].send(gate));
     for (click, reply) in clicks.iter().zip([&first, &second]) {

@@ -5,23 +5,28 @@ use std::io::stdin;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::page::Page;
 use crate::scene::{INSIGHTS, Scene, begun, checkout, text};
-use crate::setup::FREE;
+use crate::setup::{ADMIN_TOKEN, FREE, user_named};
+use crate::stage::{Addresses, Stage};
+use crate::support::auth0::Auth0;
 use crate::support::raw::Reply;
+use crate::support::stripe::Stripe;
 use crate::web::Ask;
 
 /// What can be typed.
-const HELP: &str = "Type here:
+pub(crate) const HELP: &str = "Type here:
    auth0 down | auth0 up          stop Auth0 and start it again: who pays meanwhile is let in, the role waits
    checkout monthly | lifetime    a new checkout page for user free
-   portal                         a new page of the customer portal for user free
+   portal [on]                    a new page of the customer portal for user free; `on` sets the portal up in Stripe
    refund                         give back what user free has paid last
    end                            end the period of the subscriptions of user free
+   take USER ROLE                 take a role by hand in Auth0, as in its dashboard; `tollgate reconcile` finds it
+   give USER ROLE                 give one
    quit                           or Ctrl-C";
 
 /// Stays up until the reader has had enough.
-pub(crate) async fn open(scene: &mut Scene) -> anyhow::Result<()> {
-    invite(scene).await?;
+pub(crate) async fn stay(stage: &mut Stage, page: &mut Page) -> anyhow::Result<()> {
     let mut typed = lines();
     let mut is_open = true;
     let mut interrupted = signal(SignalKind::interrupt())?;
@@ -34,7 +39,7 @@ pub(crate) async fn open(scene: &mut Scene) -> anyhow::Result<()> {
         };
         match line.as_deref().map(str::trim) {
             Some("quit" | "exit") => return Ok(()),
-            Some(line) => obey(scene, line).await,
+            Some(line) => obey(stage, page, line).await,
             // Standard input is closed, as it is for a process in the background.
             None => is_open = false,
         }
@@ -54,41 +59,72 @@ fn lines() -> mpsc::Receiver<String> {
     receiver
 }
 
-async fn obey(scene: &mut Scene, line: &str) {
+async fn obey(stage: &mut Stage, page: &mut Page, line: &str) {
     let words: Vec<&str> = line.split_whitespace().collect();
     let told = match words[..] {
         [] => return,
         ["auth0", "down"] => {
-            scene.stage.neighbours.auth0.go_down().await;
+            stage.neighbours.auth0.go_down().await;
             "Auth0 is stopped; `auth0 up` starts it again".to_owned()
         }
         ["auth0", "up"] => {
-            scene.stage.neighbours.auth0.come_up();
+            stage.neighbours.auth0.come_up();
             "Auth0 is up".to_owned()
         }
-        ["checkout", plan] => new_checkout(scene, plan).await.unwrap_or_else(|why| why),
-        ["portal"] => new_portal(scene).await.unwrap_or_else(|why| why),
-        ["refund"] => refund(scene),
-        ["end"] => end(scene),
+        ["checkout", plan] => new_checkout(stage, plan).await.unwrap_or_else(|why| why),
+        ["portal"] => new_portal(stage).await.unwrap_or_else(|why| why),
+        ["portal", "on"] => {
+            stage.neighbours.stripe.set_up_portal(true);
+            "the customer portal is set up".to_owned()
+        }
+        ["refund"] => refund(&stage.neighbours.stripe),
+        ["end"] => end(&stage.neighbours.stripe),
+        ["take", user, role] => change_role(&stage.neighbours.auth0, user, role, false),
+        ["give", user, role] => change_role(&stage.neighbours.auth0, user, role, true),
         _ => HELP.to_owned(),
     };
-    scene.page.line(&told);
+    page.line(&told);
 }
 
 /// The checkout page; else why there is none.
-async fn new_checkout(scene: &Scene, plan: &str) -> Result<String, String> {
-    let token = scene.stage.neighbours.auth0.token_for(FREE.sub);
-    let reply = checkout("", &token, plan).send(scene.stage.gate).await;
+async fn new_checkout(stage: &Stage, plan: &str) -> Result<String, String> {
+    let token = stage.neighbours.auth0.token_for(FREE.sub);
+    let ask = checkout("", &token, plan);
+    let reply = ask.send(stage.addresses.gate).await;
     let begun = begun(&reply).map_err(|_| why(&reply))?;
     Ok(begun.url)
 }
 
 /// The portal's page; else why there is none.
-async fn new_portal(scene: &Scene) -> Result<String, String> {
-    let token = scene.stage.neighbours.auth0.token_for(FREE.sub);
+async fn new_portal(stage: &Stage) -> Result<String, String> {
+    let token = stage.neighbours.auth0.token_for(FREE.sub);
     let ask = Ask::post("/stripe/customer-portal", "", &serde_json::json!({})).bearer(&token);
-    let reply = ask.send(scene.stage.gate).await;
+    let reply = ask.send(stage.addresses.gate).await;
     text(&reply.json(), "portal_url").map_err(|_| why(&reply))
+}
+
+/// Changes a user's roles as the dashboard does; says which they are now.
+fn change_role(auth0: &Auth0, name: &str, role: &str, give: bool) -> String {
+    let Some(user) = user_named(name) else {
+        return format!("no user {name}; there are free, ann, bob and cleo");
+    };
+    let known = auth0.role_names();
+    if known.is_empty() {
+        return "the tenant has no roles yet: `tollgate bootstrap`".to_owned();
+    }
+    if !known.iter().any(|known| known == role) {
+        return format!("no role {role}; there are {}", known.join(", "));
+    }
+    if give {
+        auth0.give_role(user.sub, role);
+    } else {
+        auth0.take_role(user.sub, role);
+    }
+    let roles = auth0.roles_of(user.sub);
+    if roles.is_empty() {
+        return format!("user {name} holds no role now");
+    }
+    format!("user {name} holds {} now", roles.join(", "))
 }
 
 /// Why a request was refused.
@@ -96,8 +132,7 @@ fn why(reply: &Reply) -> String {
     text(&reply.json(), "detail").unwrap_or_else(|_| reply.text())
 }
 
-fn refund(scene: &Scene) -> String {
-    let stripe = &scene.stage.neighbours.stripe;
+fn refund(stripe: &Stripe) -> String {
     let mut paid = stripe.ids("checkout.session");
     paid.retain(|id| {
         let session = stripe.object(id);
@@ -119,8 +154,7 @@ fn refund(scene: &Scene) -> String {
     }
 }
 
-fn end(scene: &Scene) -> String {
-    let stripe = &scene.stage.neighbours.stripe;
+fn end(stripe: &Stripe) -> String {
     let mut told = Vec::new();
     for id in stripe.ids("subscription") {
         let subscription = stripe.object(&id);
@@ -141,31 +175,48 @@ fn end(scene: &Scene) -> String {
     told.join("\n")
 }
 
-async fn invite(scene: &mut Scene) -> anyhow::Result<()> {
-    let monthly = new_checkout(scene, "monthly").await;
+/// What to try, once the story is told.
+pub(crate) async fn invite(scene: &mut Scene) -> anyhow::Result<()> {
+    let stage = &scene.stage;
+    let monthly = new_checkout(stage, "monthly").await;
     let monthly = monthly.map_err(|why| anyhow::anyhow!("no checkout: {why}"))?;
-    let portal = new_portal(scene).await;
+    let portal = new_portal(stage).await;
     let portal = portal.map_err(|why| anyhow::anyhow!("no portal: {why}"))?;
-    let (gate, auth0) = (scene.stage.gate, scene.stage.neighbours.auth0.url());
-    let file = scene.stage.config_file();
-    let file = file.display();
-    let bearer = "-H \"Authorization: Bearer $TOKEN\"";
+    let Addresses { gate, admin } = stage.addresses;
     let told = format!(
-        r#"
+        r"
 It stays up. Try it yourself, in another terminal (users: free, ann, bob, cleo, premium; any password):
 
-   TOKEN=$(curl -s {auth0}oauth/token -H 'Content-Type: application/json' \
-     -d '{{"grant_type":"password","username":"free","password":"any"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
-   curl -i http://{gate}{INSIGHTS} {bearer}    # refused
+   {exports}
+   {token}
+   curl -i http://{gate}{INSIGHTS} {BEARER}    # refused
    curl -i -X POST {monthly}    # pays; or open it in a browser
-   curl -s http://{gate}/auth/premium-status {bearer}
-   curl -i http://{gate}{INSIGHTS} {bearer}    # let in, with the same token
-   cargo run --release -- events list -c {file}    # show ID, replay ID
+   curl -s http://{gate}/auth/premium-status {BEARER}
+   curl -i http://{gate}{INSIGHTS} {BEARER}    # let in, with the same token
+   tollgate events list    # show ID, replay ID
+   tollgate reconcile      # after `take free premium-monthly` below; --fix mends it
 
-Cancel in the customer portal, in a browser: {portal}
+In a browser:
 
-{HELP}"#
+   the console, for operators    http://{admin}/    (token for actions: {ADMIN_TOKEN})
+   the customer portal           {portal}
+
+{HELP}",
+        exports = stage.program.exports(),
+        token = token_line(&stage.neighbours.auth0),
     );
     scene.page.line(&told);
     Ok(())
+}
+
+/// Sends the token that [`token_line`] got.
+pub(crate) const BEARER: &str = "-H \"Authorization: Bearer $TOKEN\"";
+
+/// The command that signs user free in.
+pub(crate) fn token_line(auth0: &Auth0) -> String {
+    format!(
+        r#"TOKEN=$(curl -s {}oauth/token -H 'Content-Type: application/json' \
+     -d '{{"grant_type":"password","username":"free","password":"any"}}' | sed 's/.*"access_token":"\([^"]*\)".*/\1/')"#,
+        auth0.url()
+    )
 }

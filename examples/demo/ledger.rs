@@ -1,11 +1,11 @@
 //! What the ledger keeps, and what the metrics count.
 
 use anyhow::Context as _;
-use tollgate::reply::timestamp;
-use tollgate::store::{Event, EventFilter, EventState, Store as _};
+use tollgate::store::{EventFilter, EventState, Store as _};
+use tollgate::stripe::EVENT_TYPES;
 
 use crate::scene::Scene;
-use crate::stage::{Stage, until};
+use crate::stage::until;
 use crate::web::Ask;
 
 /// More events than the story makes.
@@ -22,22 +22,20 @@ pub(crate) async fn tell(scene: &mut Scene) -> anyhow::Result<()> {
 async fn events(scene: &mut Scene) -> anyhow::Result<()> {
     scene
         .page
-        .chapter("The ledger, as `tollgate events list` shows it");
-    let sent = until_quiet(&scene.stage).await;
+        .chapter("The ledger has every event, and what became of it");
+    let sent = until_quiet(scene).await;
     let filter = EventFilter {
         limit: ALL,
         ..EventFilter::default()
     };
-    let all = scene.stage.store.events(&filter).await?;
-    for line in lines(&all).take(SHOWN) {
-        scene.page.line(&line);
-    }
+    let all = scene.tollgate.store.events(&filter).await?;
+    let said = scene.command(&["events", "list"], 0).await?;
+    scene.page.quote(said.text.lines(), SHOWN);
     let of = |state| all.iter().filter(|event| event.state == state).count();
     let told = format!(
-        "{sent} events sent, {} kept; {} processed, {} ignored",
+        "{sent} events sent, {} kept, {} processed",
         all.len(),
         of(EventState::Processed),
-        of(EventState::Ignored),
     );
     let is_done = all.len() == sent && of(EventState::Queued) + of(EventState::Unmatched) == 0;
     scene.page.checked("all together", &told, is_done);
@@ -45,39 +43,28 @@ async fn events(scene: &mut Scene) -> anyhow::Result<()> {
 }
 
 /// Waits until Stripe has no event to send, and Tollgate nothing to do. Gives the number of events.
-async fn until_quiet(stage: &Stage) -> usize {
-    let stripe = &stage.neighbours.stripe;
+pub(crate) async fn until_quiet(scene: &Scene) -> usize {
+    let stripe = &scene.stage.neighbours.stripe;
+    let asked_for = || {
+        let mut events = stripe.outbox();
+        events.retain(|event| EVENT_TYPES.contains(&event.kind.as_str()));
+        events
+    };
     until(async || {
         let taken = stripe.acknowledged();
-        let sent = stripe.outbox();
-        let jobs = stage.store.totals().await.ok()?;
-        let is_quiet = sent.iter().all(|event| taken.contains(&event.id));
+        let jobs = scene.tollgate.store.totals().await.ok()?;
+        let is_quiet = asked_for().iter().all(|event| taken.contains(&event.id));
         (is_quiet && jobs.queued + jobs.running == 0).then_some(())
     })
     .await;
-    stripe.outbox().len()
-}
-
-fn lines(events: &[Event]) -> impl Iterator<Item = String> {
-    let wide = |text: fn(&Event) -> usize| events.iter().map(text).max().unwrap_or_default();
-    let id = wide(|event| event.id.len());
-    let kind = wide(|event| event.event_type.len());
-    events.iter().map(move |event| {
-        let about = event.user.as_ref().or(event.customer.as_ref());
-        let about = about.or(event.reason.as_ref()).map_or("-", String::as_str);
-        format!(
-            "   {:20}  {:9}  {:id$}  {:kind$}  {about}",
-            timestamp(event.received_at.div_euclid(1000)),
-            event.state.word(),
-            event.id,
-            event.event_type
-        )
-    })
+    asked_for().len()
 }
 
 async fn metrics(scene: &mut Scene) -> anyhow::Result<()> {
     scene.page.chapter("The metrics of it");
-    let reply = Ask::get("/metrics", "").send(scene.stage.admin).await;
+    let reply = Ask::get("/metrics", "")
+        .send(scene.stage.addresses.admin)
+        .await;
     let text = reply.text();
     let mut dead = None;
     for line in text.lines() {

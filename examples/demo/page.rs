@@ -78,6 +78,34 @@ impl Page {
         }
     }
 
+    /// A command that was run, and how it ended.
+    pub(crate) fn command(&mut self, line: &str, status: Option<i32>, expected: i32) {
+        let is_right = status == Some(expected);
+        let mark = self.mark(is_right);
+        let told = status.map_or("killed".to_owned(), |status| format!("exit {status}"));
+        self.line(&format!(
+            "   {:<69} {told:>6} {:<9} {mark}",
+            format!("$ {line}"),
+            ""
+        ));
+        if !is_right {
+            self.line(&format!("       expected exit {expected}"));
+        }
+    }
+
+    /// Lines that a command printed, at most so many.
+    pub(crate) fn quote<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>, most: usize) {
+        let lines: Vec<&str> = lines.into_iter().collect();
+        for line in lines.iter().take(most) {
+            let line = self.paint("2", line);
+            self.line(&format!("       {line}"));
+        }
+        if lines.len() > most {
+            let more = self.paint("2", &format!("… and {} more", lines.len() - most));
+            self.line(&format!("       {more}"));
+        }
+    }
+
     /// A detail of the answer.
     pub(crate) fn detail(&mut self, name: &str, value: &str) {
         if !value.is_empty() {

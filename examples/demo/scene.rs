@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::page::Page;
+use crate::program::Said;
 use crate::setup::User;
-use crate::stage::{Stage, until};
+use crate::stage::{Stage, Tollgate, until};
 use crate::support::auth0::AUDIENCE;
 use crate::support::backend::echoed;
 use crate::support::raw::Reply;
@@ -16,9 +17,10 @@ use crate::web::{Ask, Shown};
 /// The route behind which premium content is.
 pub(crate) const INSIGHTS: &str = "/premium/insights";
 
-/// The stage, and the page on which is written what happens there.
+/// Tollgate on the stage, and the page on which is written what happens there.
 pub(crate) struct Scene {
     pub(crate) stage: Stage,
+    pub(crate) tollgate: Tollgate,
     pub(crate) page: Page,
 }
 
@@ -29,31 +31,24 @@ pub(crate) struct Checkout {
 }
 
 impl Scene {
-    /// Sets the stage, and says where everything is.
-    pub(crate) async fn open() -> anyhow::Result<Self> {
-        let mut scene = Self {
-            stage: Stage::set().await?,
-            page: Page::new(),
-        };
-        let neighbours = &scene.stage.neighbours;
-        for line in [
-            "Tollgate between stand-ins for Auth0, Stripe, a backend and a frontend, all on this machine".to_owned(),
-            format!("   Auth0     {}", neighbours.auth0.url()),
-            format!("   Stripe    {}", neighbours.stripe.url()),
-            format!("   backend   {}", neighbours.backend.url()),
-            format!("   frontend  http://{}", neighbours.frontend.address()),
-            format!("   Tollgate  http://{}", scene.stage.gate),
-            "Each line below: what is sent, with what, the status that comes back, whether it is the expected one."
-                .to_owned(),
-        ] {
-            scene.page.line(&line);
-        }
-        Ok(scene)
+    /// Starts Tollgate.
+    pub(crate) async fn open(stage: Stage, page: Page) -> anyhow::Result<Self> {
+        Ok(Self {
+            tollgate: Tollgate::start(&stage).await?,
+            stage,
+            page,
+        })
+    }
+
+    /// Runs a command of the program's.
+    pub(crate) async fn command(&mut self, words: &[&str], expected: i32) -> anyhow::Result<Said> {
+        let program = &self.stage.program;
+        program.tell(&mut self.page, words, expected).await
     }
 
     /// Asks Tollgate.
     pub(crate) async fn ask(&mut self, ask: Ask, expected: u16) -> Reply {
-        let reply = ask.send(self.stage.gate).await;
+        let reply = ask.send(self.stage.addresses.gate).await;
         self.page.step(&ask.line(), &ask.with, &reply, expected);
         reply
     }
@@ -62,7 +57,7 @@ impl Scene {
     pub(crate) async fn ask_until(&mut self, ask: Ask, expected: u16) -> Reply {
         let (begun, mut last) = (Instant::now(), Reply::default());
         until(async || {
-            last = ask.send(self.stage.gate).await;
+            last = ask.send(self.stage.addresses.gate).await;
             (last.status == expected).then_some(())
         })
         .await;

@@ -1,11 +1,11 @@
-//! What is configured: users and roles in Auth0, and Tollgate's config file.
+//! What is there at first: users in Auth0, and Tollgate's config file.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::stage::Neighbours;
+use crate::stage::{Addresses, Neighbours};
 use crate::support::auth0::{AUDIENCE, Auth0, CLIENT_ID, CLIENT_SECRET};
-use crate::support::stripe::{KEY, PRICE_LIFETIME, PRICE_MONTHLY, SECRET};
+use crate::support::stripe::{KEY, PRICE_LIFETIME, PRICE_MONTHLY};
 
 /// A user: the name to sign in with, the name in the story, and the `sub`.
 #[derive(Clone, Copy)]
@@ -34,7 +34,13 @@ const BASIC: &str = "read:basic-content";
 /// The permission that is sold.
 pub(crate) const CONTENT: &str = "read:premium-content";
 
-/// What each role may do, in Auth0 and in the config.
+/// What opens the console for actions.
+pub(crate) const ADMIN_TOKEN: &str = "demo-console-token";
+
+/// Who signs in with the name alone.
+const USERS: [User; 4] = [ANN, BOB, CLEO, FREE];
+
+/// What each role may do, in the config; `tollgate bootstrap` makes Auth0 agree.
 const ROLES: [(&str, &[&str]); 4] = [
     ("free-user", &[BASIC]),
     ("premium-monthly", &[BASIC, CONTENT]),
@@ -42,18 +48,31 @@ const ROLES: [(&str, &[&str]); 4] = [
     ("admin", &[BASIC, CONTENT, "access:admin-panel"]),
 ];
 
-/// Makes roles and users in Auth0.
-pub(crate) fn fill(auth0: &Auth0) {
-    for (role, permissions) in ROLES {
-        auth0.create_role(role, permissions);
-    }
-    for user in [ANN, BOB, CLEO, FREE] {
+/// Makes users in Auth0, who hold no role: there is none yet.
+pub(crate) fn add_users(auth0: &Auth0) {
+    for user in USERS {
         auth0.create_user(user.sub, &format!("{}@example.test", user.name), true);
         auth0.add_user(user.name, user.sub, &[]);
+    }
+}
+
+/// Gives them their first roles, as an action of the tenant does for who signs up.
+pub(crate) fn give_roles(auth0: &Auth0) {
+    for user in USERS {
         auth0.give_role(user.sub, "free-user");
     }
     auth0.give_role(BOB.sub, "admin");
     auth0.add_user(PREMIUM.name, PREMIUM.sub, &[BASIC, CONTENT]);
+}
+
+/// The user who signs in with this name.
+pub(crate) fn user_named(name: &str) -> Option<User> {
+    USERS.into_iter().find(|user| user.name == name)
+}
+
+/// Where `tollgate bootstrap` writes the secret of the webhook endpoint.
+pub(crate) fn secret_file(folder: &Path) -> PathBuf {
+    folder.join("webhook-secret")
 }
 
 /// The ledger in `folder`.
@@ -62,14 +81,14 @@ pub(crate) fn ledger(folder: &Path) -> String {
 }
 
 /// The config file.
-pub(crate) fn yaml(neighbours: &Neighbours, folder: &Path) -> String {
+pub(crate) fn yaml(neighbours: &Neighbours, addresses: Addresses, folder: &Path) -> String {
     let mut roles = String::new();
     for (role, permissions) in ROLES {
         let _ = writeln!(roles, "  {role}: [\"{}\"]", permissions.join("\", \""));
     }
     format!(
-        r#"server: {{ listen: 127.0.0.1:0 }}
-admin: {{ listen: 127.0.0.1:0 }}
+        r#"server: {{ listen: "{gate}" }}
+admin: {{ listen: "{admin}", token: {ADMIN_TOKEN} }}
 upstream: {upstream}
 auth0:
   url: "{auth0}"
@@ -81,7 +100,9 @@ stripe:
   url: "{stripe}"
   secret_key: {KEY}
   publishable_key: pk_test_standin
-  webhook: {{ secrets: {SECRET} }}
+  webhook:
+    secrets: ["${{file:{secret}}}"]
+    url: http://{gate}/stripe/webhook
   frontend_url: "http://{frontend}"
 plans:
   - {{ name: free,     role: free-user }}
@@ -95,6 +116,9 @@ routes:
   - {{ path: /premium/insights, methods: [GET], permissions: [{CONTENT}] }}
   - {{ path: "/admin/{{*rest}}", permissions: [access:admin-panel] }}
 "#,
+        gate = addresses.gate,
+        admin = addresses.admin,
+        secret = secret_file(folder).display(),
         upstream = neighbours.backend.url(),
         auth0 = neighbours.auth0.url(),
         stripe = neighbours.stripe.url(),

@@ -1,4 +1,4 @@
-//! What runs: the stand-ins and Tollgate, on ports of the system's choice.
+//! What runs: the stand-ins, and Tollgate on ports that the system chose.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -15,9 +15,12 @@ use tollgate::stop::Stop;
 use tollgate::store::Sqlite;
 
 use crate::frontend::Frontend;
+use crate::page::Page;
+use crate::program::Program;
 use crate::setup;
 use crate::support::auth0::Auth0;
 use crate::support::backend::Backend;
+use crate::support::net::Reserved;
 use crate::support::stripe::Stripe;
 use crate::web::Ask;
 
@@ -33,63 +36,111 @@ pub(crate) struct Neighbours {
     pub(crate) frontend: Frontend,
 }
 
-/// Everything that runs.
+/// Where Tollgate listens.
+#[derive(Clone, Copy)]
+pub(crate) struct Addresses {
+    /// For everybody.
+    pub(crate) gate: SocketAddr,
+    /// For operators.
+    pub(crate) admin: SocketAddr,
+}
+
+/// Everything that is there before Tollgate runs.
 pub(crate) struct Stage {
     pub(crate) neighbours: Neighbours,
-    /// Where Tollgate listens.
-    pub(crate) gate: SocketAddr,
-    /// Where its admin listener is.
-    pub(crate) admin: SocketAddr,
+    pub(crate) addresses: Addresses,
+    /// The program, for what operators do.
+    pub(crate) program: Program,
+    /// The config file, the ledger and the webhook's secret, removed at the end.
+    folder: TempDir,
+    /// Stripe is told where to send events before anybody listens there, so the ports are ours from the start.
+    _reserved: [Reserved; 2],
+}
+
+/// Tollgate, in this process.
+pub(crate) struct Tollgate {
     /// Its ledger, as the commands open it beside the running server.
     pub(crate) store: Sqlite,
-    /// The config file and the ledger, removed at the end.
-    folder: TempDir,
     stop: Stop,
     running: JoinHandle<Ending>,
 }
 
 impl Stage {
-    /// Starts everything and waits until Tollgate is ready.
-    pub(crate) async fn set() -> anyhow::Result<Self> {
+    /// Starts the stand-ins: a tenant with users and no roles, an account with prices and nothing else.
+    pub(crate) fn set() -> anyhow::Result<Self> {
         let neighbours = Neighbours {
-            auth0: Auth0::start(),
-            stripe: Stripe::start(),
+            auth0: Auth0::start_empty(),
+            stripe: Stripe::start_empty(),
             backend: Backend::start(),
             frontend: Frontend::start(),
         };
-        setup::fill(&neighbours.auth0);
-        let folder = tempfile::tempdir().context("a temporary folder")?;
+        neighbours.auth0.grant_setup();
+        setup::add_users(&neighbours.auth0);
+        let reserved = [Reserved::any(), Reserved::any()];
+        let [gate, admin] = reserved.each_ref().map(Reserved::address);
+        let addresses = Addresses { gate, admin };
+        let folder = tempfile::Builder::new()
+            .prefix("tollgate-demo-")
+            .tempdir()
+            .context("a temporary folder")?;
         let file = folder.path().join("tollgate.yaml");
-        std::fs::write(&file, setup::yaml(&neighbours, folder.path()))?;
-        let config =
-            tollgate::config::load(&file, &|_| None).map_err(|report| anyhow!("{report}"))?;
+        let text = setup::yaml(&neighbours, addresses, folder.path());
+        std::fs::write(&file, text)?;
+        Ok(Self {
+            neighbours,
+            addresses,
+            program: Program::beside(&file)?,
+            folder,
+            _reserved: reserved,
+        })
+    }
+
+    /// Says where everything is.
+    pub(crate) fn introduce(&self, page: &mut Page) {
+        let Neighbours {
+            auth0,
+            stripe,
+            backend,
+            frontend,
+        } = &self.neighbours;
+        for line in [
+            "Tollgate between stand-ins for Auth0, Stripe, a backend and a frontend, all on this machine".to_owned(),
+            format!("   Auth0     {}", auth0.url()),
+            format!("   Stripe    {}", stripe.url()),
+            format!("   backend   {}", backend.url()),
+            format!("   frontend  http://{}", frontend.address()),
+            format!("   Tollgate  http://{}", self.addresses.gate),
+            format!("   console   http://{}", self.addresses.admin),
+        ] {
+            page.line(&line);
+        }
+    }
+
+    /// Where the secret of the webhook endpoint is to be.
+    pub(crate) fn secret_file(&self) -> PathBuf {
+        setup::secret_file(self.folder.path())
+    }
+}
+
+impl Tollgate {
+    /// Starts it with the stage's config file, and waits until it is ready.
+    pub(crate) async fn start(stage: &Stage) -> anyhow::Result<Self> {
+        let config = tollgate::config::load(stage.program.config(), &|_| None);
+        let config = config.map_err(|report| anyhow!("{report}"))?;
         let stop = Stop::new();
         let app = App::start(config, Outlets::default(), stop.clone()).await?;
-        let gate = *app.listening.first().context("a public listener")?;
-        let admin = app.admin.context("an admin listener")?;
-        let store = Sqlite::open_existing(&setup::ledger(folder.path())).await?;
-        let webhook = format!("http://{gate}/stripe/webhook");
-        neighbours.stripe.send_to(&webhook);
-        let stage = Self {
-            neighbours,
-            gate,
-            admin,
+        let store = Sqlite::open_existing(&setup::ledger(stage.folder.path())).await?;
+        let tollgate = Self {
             store,
-            folder,
             stop,
             running: TaskTracker::new().spawn(app.run(pending())),
         };
-        stage.until_ready().await?;
-        Ok(stage)
+        tollgate.until_ready(stage.addresses.admin).await?;
+        Ok(tollgate)
     }
 
-    /// The config file.
-    pub(crate) fn config_file(&self) -> PathBuf {
-        self.folder.path().join("tollgate.yaml")
-    }
-
-    /// Stops Tollgate as SIGTERM would.
-    pub(crate) async fn clear(self) -> anyhow::Result<()> {
+    /// Stops it as SIGTERM would.
+    pub(crate) async fn end(self) -> anyhow::Result<()> {
         self.stop.drain();
         ensure!(
             self.running.await? == Ending::Drained,
@@ -98,10 +149,10 @@ impl Stage {
         Ok(())
     }
 
-    async fn until_ready(&self) -> anyhow::Result<()> {
+    async fn until_ready(&self, admin: SocketAddr) -> anyhow::Result<()> {
         let ready = Ask::get("/readyz", "");
         let found = until(async || {
-            let status = ready.send(self.admin).await.status;
+            let status = ready.send(admin).await.status;
             (status == 200 || self.running.is_finished()).then_some(status)
         });
         ensure!(found.await == Some(200), "Tollgate did not become ready");

@@ -79,7 +79,7 @@ async fn auth0_away(scene: &mut Scene) -> anyhow::Result<()> {
 async fn waiting(scene: &Scene) -> Option<JobStatus> {
     let key = JobKey::User(CLEO.sub.to_owned());
     until(async || {
-        let job = scene.stage.store.job(&key).await.ok()??;
+        let job = scene.tollgate.store.job(&key).await.ok()??;
         (job.attempts > 0).then_some(job)
     })
     .await
@@ -101,7 +101,7 @@ async fn forged_webhook(scene: &mut Scene) -> anyhow::Result<()> {
         .header("Stripe-Signature", &signature);
     let reply = scene.ask(ask, 401).await;
     scene.tell_why(&reply);
-    let kept = scene.stage.store.event(FORGED).await;
+    let kept = scene.tollgate.store.event(FORGED).await;
     let kept = kept.context("the ledger cannot be read")?;
     let found = if kept.is_some() { FORGED } else { "nothing" };
     scene.page.told("in the ledger", found, "nothing");

@@ -37,7 +37,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 
 use self::act::Action;
-use self::admit::{Admitted, Refused};
+use self::admit::{Admitted, Refused, Sender};
 use self::form::Form;
 use self::hand::Hand;
 use self::page::{Around, Page};
@@ -81,6 +81,16 @@ struct Order<'a> {
     peer: &'a Peer,
 }
 
+impl Order<'_> {
+    fn sender(&self) -> Sender<'_> {
+        Sender {
+            headers: &self.head.headers,
+            host: host(&self.head),
+            address: self.peer.address.ip(),
+        }
+    }
+}
+
 impl Console {
     /// A console; with `token`, whoever knows it may act.
     #[must_use]
@@ -108,9 +118,11 @@ impl Console {
         request: Request<RequestBody>,
     ) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
-        let here = head.uri.path_and_query().map_or("/", |here| here.as_str());
+        let place = Place::of(head.uri.path());
+        let here = place.as_ref().map(|place| place.page(&head.uri));
+        let here = here.as_deref().unwrap_or("/");
         let hand = admit::hand(&self.sessions, &head.headers, here, Instant::now());
-        let Some(place) = Place::of(head.uri.path()) else {
+        let Some(place) = place else {
             let sorry = Page::sorry(StatusCode::NOT_FOUND, "Not found", "There is no such page.");
             return self.send(sorry, &hand, HeaderMap::new());
         };
@@ -184,9 +196,8 @@ impl Console {
     }
 
     async fn act(&self, action: Option<Action>, order: &Order<'_>) -> Response<Full<Bytes>> {
-        let (headers, client) = (&order.head.headers, order.peer.text());
-        let host = host(&order.head);
-        let admitted = admit::admit(&self.sessions, headers, host, &order.form, Instant::now());
+        let client = order.peer.text();
+        let admitted = admit::admit(&self.sessions, order.sender(), &order.form, Instant::now());
         let by = match admitted {
             Ok(by) => by,
             Err(refused) => {

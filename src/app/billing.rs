@@ -109,14 +109,7 @@ fn work(
     (stop, stop_workers): (&Stop, &CancellationToken),
 ) {
     if let Some(how) = config.reconcile {
-        let (killed, stopped) = (stop.clone(), stop_workers.clone());
-        let looking = sync::look_now_and_then(parts.clone(), config.sync.clone(), how, stopped);
-        tasks.spawn(async move {
-            tokio::select! {
-                () = looking => {}
-                () = killed.killed() => {}
-            }
-        });
+        look(config, &parts, how, tasks, (stop, stop_workers));
     }
     let sync = Arc::new(Sync::new(parts, config.sync.clone()));
     let (killed, stopped) = (stop.clone(), stop_workers.clone());
@@ -124,6 +117,39 @@ fn work(
         tokio::select! {
             () = sync.run(stopped) => {}
             () = killed.killed() => {}
+        }
+    });
+}
+
+/// Starts the look at every user now and then.
+fn look(
+    config: &Billing,
+    parts: &sync::Parts,
+    how: sync::Reconcile,
+    tasks: &TaskTracker,
+    (stop, stop_workers): (&Stop, &CancellationToken),
+) {
+    let (parts, config, tracker) = (parts.clone(), config.sync.clone(), tasks.clone());
+    let (killed, stopped) = (stop.clone(), stop_workers.clone());
+    tasks.spawn(async move {
+        loop {
+            let (killed, stopped_too) = (killed.clone(), stopped.clone());
+            let looking = sync::look_now_and_then(parts.clone(), config.clone(), how, stopped_too);
+            let looking = tracker.spawn(async move {
+                tokio::select! {
+                    () = looking => {}
+                    () = killed.killed() => {}
+                }
+            });
+            if looking.await.is_ok() {
+                return;
+            }
+            // A bug must not end all looks to come without a word.
+            tracing::error!("looking at every user failed unexpectedly; it is begun anew");
+            let pause = stopped.run_until_cancelled(tokio::time::sleep(LOOK_PAUSE));
+            if pause.await.is_none() {
+                return;
+            }
         }
     });
 }

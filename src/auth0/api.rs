@@ -1,19 +1,22 @@
 //! One call of the Management API: its turn, its token, what to do when it fails.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode, header};
 use serde_json::Value;
 
 use super::Config;
 use super::error::{Error, Kind};
-use super::limit::{Caller, Limit};
+use super::limit::{Caller, DEFAULT_HOLD, Limit};
 use super::read::encode;
 use super::token::{CALL as TOKEN_CALL, Token, Tokens};
 use super::wire::{Answer, Failure, Http};
 use crate::clock::Clock;
 use crate::telemetry::Metrics;
+
+/// The shortest wait after a 429, whatever it asks: in this time the smallest tenant's bucket earns a call.
+const SHORTEST_HOLD: Duration = Duration::from_millis(500);
 
 /// What can be called. All of them may be repeated, reads, sets that are added to, keys that are set, except what makes
 /// something new: see [`Api::send_once`].
@@ -85,6 +88,42 @@ pub(super) struct Api {
     tokens: Arc<Tokens>,
     limit: Arc<Limit>,
     caller: Caller,
+    /// For so long a call is repeated that is refused with 429.
+    patience: Option<Duration>,
+}
+
+/// The time of one call: who asks for its turns, and when nobody waits any longer.
+struct Time {
+    caller: Caller,
+    end: Option<Instant>,
+}
+
+impl Time {
+    /// Who asks for a turn now.
+    fn caller(&self) -> Caller {
+        let Some(end) = self.end else {
+            return self.caller;
+        };
+        let left = end.saturating_duration_since(Instant::now());
+        match self.caller {
+            Caller::Job => Caller::Browser(left),
+            Caller::Browser(patience) => Caller::Browser(patience.max(left)),
+        }
+    }
+
+    /// Waits as a 429 asks; `false` at once where that is too long, or it is another error.
+    async fn has_waited(&self, error: &Error) -> bool {
+        let Some(end) = self.end.filter(|_| error.kind == Kind::RateLimited) else {
+            return false;
+        };
+        let asked = error.retry_after.unwrap_or(DEFAULT_HOLD);
+        let wait = asked.max(SHORTEST_HOLD);
+        if Instant::now() + wait >= end {
+            return false;
+        }
+        tokio::time::sleep(wait).await;
+        true
+    }
 }
 
 impl Api {
@@ -106,6 +145,7 @@ impl Api {
             http,
             limit,
             caller: Caller::Job,
+            patience: None,
         })
     }
 
@@ -113,6 +153,14 @@ impl Api {
     pub(super) fn within(&self, patience: Duration) -> Self {
         Self {
             caller: Caller::Browser(patience),
+            ..self.clone()
+        }
+    }
+
+    /// The same for somebody who would rather wait: a call refused with 429 is repeated until `patience` is over.
+    pub(super) fn patient(&self, patience: Duration) -> Self {
+        Self {
+            patience: Some(patience),
             ..self.clone()
         }
     }
@@ -136,28 +184,43 @@ impl Api {
 
     /// What the token was granted, as far as the answer that sold it said so.
     pub(super) async fn granted(&self) -> Result<Option<Vec<String>>, Error> {
-        let turn = self.limit.turn(self.caller).await;
+        let time = self.time();
+        loop {
+            match self.token(&time, TOKEN_CALL).await {
+                Ok(token) => return Ok(token.scopes().map(<[String]>::to_vec)),
+                Err(error) if time.has_waited(&error).await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The time of a call that begins now.
+    fn time(&self) -> Time {
+        Time {
+            caller: self.caller,
+            end: self.patience.map(|patience| Instant::now() + patience),
+        }
+    }
+
+    /// A turn, and the token for it: in this order, so that tries to buy one are paced too.
+    async fn token(&self, time: &Time, call: &'static str) -> Result<Arc<Token>, Error> {
+        let turn = self.limit.turn(time.caller()).await;
         turn.map_err(|wait| Error {
             retry_after: Some(wait),
-            ..Error::new(Kind::RateLimited, TOKEN_CALL)
+            ..Error::new(Kind::RateLimited, call)
         })?;
-        let token = self.tokens.current().await?;
-        Ok(token.scopes().map(<[String]>::to_vec))
+        self.tokens.current().await
     }
 
     async fn deliver(&self, call: &Call<'_>, repeats: Repeats) -> Result<Vec<u8>, (Error, Again)> {
         let (mut repeated, mut renewed) = (repeats == Repeats::None, false);
+        let time = self.time();
         loop {
-            // Before the token, so that tries to buy one are paced too.
-            let turn = self.limit.turn(self.caller).await;
-            let token = match turn {
-                Ok(()) => self.tokens.current().await,
-                Err(wait) => Err(Error {
-                    retry_after: Some(wait),
-                    ..call.error(Kind::RateLimited)
-                }),
+            let token = match self.token(&time, call.endpoint.name).await {
+                Ok(token) => token,
+                Err(error) if time.has_waited(&error).await => continue,
+                Err(error) => return Err((error, Again::No)),
             };
-            let token = token.map_err(|error| (error, Again::No))?;
             match self.attempt(call, &token).await {
                 Ok(body) => return Ok(body),
                 Err((_, Again::Once)) if !repeated => repeated = true,
@@ -165,6 +228,8 @@ impl Api {
                     renewed = true;
                     self.tokens.refused(&token);
                 }
+                // A 429 did nothing, so what makes something new may be repeated too.
+                Err((error, _)) if time.has_waited(&error).await => {}
                 Err((error, again)) => {
                     if matches!(error.kind, Kind::Scope(_)) {
                         self.tokens.lacks_a_scope(&token);

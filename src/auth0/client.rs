@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::api::{Api, Call, Endpoint};
 use super::error::{Error, Kind};
+use super::pages::List;
 use super::roles::Roles;
 use super::{Config, Members, Role, User, members, pages, read};
 use crate::clock::Clock;
@@ -71,11 +72,22 @@ impl Client {
     }
 
     /// The same client for somebody who sits before a browser: each call waits up to `patience` for its turn, and jobs,
-    /// which have no such view, go first. A call that would have to wait longer is [`Kind::RateLimited`] at once.
+    /// which have no such view, go first. A call that would have to wait longer is [`Kind::RateLimited`] at once. A
+    /// [patient](Self::patient) client stays patient.
     #[must_use]
     pub fn within(&self, patience: Duration) -> Self {
         Self {
             api: self.api.within(patience),
+            roles: Arc::clone(&self.roles),
+        }
+    }
+
+    /// The same client for a command, which has nobody to try again for it: a call that is refused with 429, also where
+    /// the token is bought, waits as it is told and is repeated until `total` is over for this call.
+    #[must_use]
+    pub fn patient(&self, total: Duration) -> Self {
+        Self {
+            api: self.api.patient(total),
             roles: Arc::clone(&self.roles),
         }
     }
@@ -87,8 +99,11 @@ impl Client {
     /// [`Kind::NoUser`] when there is no such user; see [`Kind`] for the rest.
     pub async fn roles_of(&self, user: &str) -> Result<Vec<Role>, Error> {
         let path = roles_path(user, &ROLES_OF)?;
-        let list = (&ROLES_OF, path.as_str());
-        let roles = pages::all(&self.api, list, None, "roles", ROLES_PER_PAGE, read::role).await;
+        let list = List {
+            full: ROLES_PER_PAGE,
+            ..List::new(&ROLES_OF, &path, "roles", ROLES_PER_PAGE)
+        };
+        let roles = list.all(&self.api, read::role).await;
         roles.map_err(missing_user)
     }
 

@@ -23,7 +23,7 @@ const MAX_RESET: Duration = Duration::from_secs(60);
 /// A longer `Retry-After` is cut to this: asking once in ten minutes hurts nobody.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 /// When a 429 does not say: the time in which the smallest tenant's bucket fills.
-const DEFAULT_HOLD: Duration = Duration::from_secs(1);
+pub(super) const DEFAULT_HOLD: Duration = Duration::from_secs(1);
 
 /// Who asks for a turn.
 #[derive(Clone, Copy, Debug)]

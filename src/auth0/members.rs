@@ -28,8 +28,13 @@ enum Position {
     Start,
     /// After a checkpoint of Auth0's.
     Checkpoint(String),
-    /// At the page of this number, each with so many users.
-    Page { number: usize, size: usize },
+    /// At the page of this number, each with so many users; the page before it began with the user `after`, where that is
+    /// worth knowing.
+    Page {
+        number: usize,
+        size: usize,
+        after: Option<String>,
+    },
 }
 
 impl Position {
@@ -41,11 +46,16 @@ impl Position {
         match way {
             "from" if !rest.is_empty() => Some(Self::Checkpoint(rest.to_owned())),
             "page" => {
-                let (number, size) = rest.split_once(':')?;
-                let (number, size) = (number.parse().ok()?, size.parse().ok()?);
+                let mut rest = rest.splitn(3, ':');
+                let (number, size) = (rest.next()?.parse().ok()?, rest.next()?.parse().ok()?);
+                let after = rest.next().map(str::to_owned);
                 // The product is computed below.
                 let sane = number < 1_000_000 && (1..=100).contains(&size);
-                sane.then_some(Self::Page { number, size })
+                sane.then_some(Self::Page {
+                    number,
+                    size,
+                    after,
+                })
             }
             _ => None,
         }
@@ -56,7 +66,16 @@ impl Position {
         match self {
             Self::Start => None,
             Self::Checkpoint(from) => Some(format!("from:{from}")),
-            Self::Page { number, size } => Some(format!("page:{number}:{size}")),
+            Self::Page {
+                number,
+                size,
+                after: None,
+            } => Some(format!("page:{number}:{size}")),
+            Self::Page {
+                number,
+                size,
+                after: Some(after),
+            } => Some(format!("page:{number}:{size}:{after}")),
         }
     }
 }
@@ -83,8 +102,12 @@ pub(super) async fn list(
     // 400 is what Auth0 answers to a checkpoint that is none.
     let invalid = || Error::new(Kind::Invalid(400), LIST.name);
     match Position::parse(from).ok_or_else(invalid)? {
-        Position::Page { number, size } => {
-            let page = by_number(api, &path, number, size).await;
+        Position::Page {
+            number,
+            size,
+            after,
+        } => {
+            let page = by_number(api, &path, (number, size), after.as_deref()).await;
             // Numbers reach a thousand users; what is cut off there must not be taken for a place that is none.
             page.map_err(|error| {
                 if error.kind == Kind::Invalid(400) {
@@ -111,14 +134,14 @@ async fn from_start(api: &Api, path: &str, size: usize) -> Result<Members, Error
     let call = Call::new(&LIST, path).with("take", &size);
     let answer = match api.read(&call).await {
         Err(error) if error.kind == Kind::Invalid(400) => {
-            return by_number(api, path, 0, size).await;
+            return by_number(api, path, (0, size), None).await;
         }
         done => done?,
     };
     match following(&answer, size) {
         Following::Nothing => members(&answer, None),
         Following::Checkpoint(next) => members(&answer, Some(&Position::Checkpoint(next))),
-        Following::Unknown => by_number(api, path, 0, size).await,
+        Following::Unknown => by_number(api, path, (0, size), None).await,
     }
 }
 
@@ -143,18 +166,36 @@ fn following(answer: &Value, size: usize) -> Following {
     }
 }
 
-async fn by_number(api: &Api, path: &str, number: usize, size: usize) -> Result<Members, Error> {
+/// The page of this number, each with so many users. `after` is whom the page before began with: one that begins alike is
+/// the same again, of somebody who knows no pages.
+async fn by_number(
+    api: &Api,
+    path: &str,
+    (number, size): (usize, usize),
+    after: Option<&str>,
+) -> Result<Members, Error> {
     let call = Call::new(&LIST, path)
         .with("page", &number)
         .with("per_page", &size)
         .with("include_totals", &true);
     let answer = api.read(&call).await?;
-    let last = Page::read(&answer, "users").is_none_or(|page| page.is_last(number * size, size));
-    let next = Position::Page {
-        number: number + 1,
-        size,
-    };
-    members(&answer, (!last).then_some(&next))
+    let mut members = members(&answer, None)?;
+    let first = members.users.first().map(|user| user.id.clone());
+    if first.is_some() && first.as_deref() == after {
+        members.users.clear();
+        return Ok(members);
+    }
+    let page = Page::read(&answer, "users").filter(|page| !page.is_last(number * size, size, 1));
+    members.next = page.and_then(|page| {
+        let next = Position::Page {
+            number: number + 1,
+            size,
+            // A total says where the list ends.
+            after: first.filter(|_| page.total.is_none()),
+        };
+        next.write()
+    });
+    Ok(members)
 }
 
 fn members(answer: &Value, next: Option<&Position>) -> Result<Members, Error> {
@@ -180,6 +221,12 @@ mod tests {
             Position::Page {
                 number: 3,
                 size: 50,
+                after: None,
+            },
+            Position::Page {
+                number: 3,
+                size: 50,
+                after: Some("auth0|a:b".into()),
             },
         ] {
             let text = position.write();

@@ -8,7 +8,8 @@ use moka::future::Cache;
 use super::Role;
 use super::api::{Api, Endpoint};
 use super::error::{Error, Kind};
-use super::{pages, read};
+use super::pages::List;
+use super::read;
 
 /// A tenant has 1000 roles by default.
 const MAX_ROLES: u64 = 1000;
@@ -61,14 +62,21 @@ impl Roles {
 
 /// All roles of the tenant, read now.
 pub(super) async fn all(api: &Api) -> Result<Vec<Role>, Error> {
-    pages::all(api, (&LIST, "roles"), None, "roles", PER_PAGE, read::role).await
+    list().all(api, read::role).await
 }
 
 /// The role named `name`, read now.
 pub(super) async fn look_up(api: &Api, name: &str) -> Result<Role, Error> {
     // The filter finds parts of names too, and letter case may not count for it.
-    let filter = Some(("name_filter", name));
-    let roles = pages::all(api, (&LIST, "roles"), filter, "roles", PER_PAGE, read::role).await?;
+    let list = List {
+        filter: Some(("name_filter", name)),
+        ..list()
+    };
+    let roles = list.all(api, read::role).await?;
     let found = roles.into_iter().find(|role| role.name == name);
     found.ok_or_else(|| Error::new(Kind::NoRole(name.to_owned()), LIST.name))
+}
+
+fn list() -> List<'static> {
+    List::new(&LIST, "roles", "roles", PER_PAGE)
 }

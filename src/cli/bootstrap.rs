@@ -1,24 +1,28 @@
 //! `tollgate bootstrap`: what the config wants of Auth0 and Stripe, and what is there; the difference shown, then made.
 
+mod apply;
 mod endpoint;
 mod look;
 mod make;
 mod mend;
+mod notes;
+mod out;
 mod page;
 mod plan;
 mod secret_file;
+mod stop;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use self::look::{Clients, look};
-use self::make::Maker;
+use self::apply::tell_elsewhere;
+use self::look::{Clients, look_in_time};
 use self::mend::Problem;
+use self::out::Out;
 use self::page::{Answer, Line, Trouble, print_plan, print_problem};
-use self::plan::{Change, Present, difference, endpoint_of};
-use self::secret_file::SecretFile;
+use self::plan::{Change, Present, difference};
 use super::check::{print_as_json, report_mistakes};
 use super::ledger::block_on;
 use super::wanted::Wanted;
@@ -64,22 +68,34 @@ pub(super) fn run(path: &Path, options: &Options, out: &mut dyn Write) -> anyhow
         }
     };
     let wanted = Wanted::of(&config);
-    match &config.billing {
-        Some(billing) => block_on(async {
-            let clients = Clients::of(billing)?;
-            let (present, problems) = look(&wanted, &clients).await;
-            let bootstrap = Bootstrap {
-                plan: difference(&wanted, &present),
-                wanted,
-                billing,
-                clients,
-                present,
-                options,
-            };
-            bootstrap.run(problems, out).await
-        }),
-        None => gate_alone(&wanted, options, out),
-    }
+    let mut out = Out::new(out);
+    let status = match &config.billing {
+        Some(billing) => block_on(set_up(wanted, billing, options, &mut out))?,
+        None => gate_alone(&wanted, options, &mut out)?,
+    };
+    out.finish()?;
+    Ok(status)
+}
+
+async fn set_up(
+    wanted: Wanted,
+    billing: &Billing,
+    options: &Options,
+    out: &mut Out<'_>,
+) -> anyhow::Result<u8> {
+    let clients = Clients::of(billing)?;
+    let (present, problems) = look_in_time(&wanted, &clients).await;
+    let file = options.write_secret.as_deref();
+    let bootstrap = Bootstrap {
+        plan: difference(&wanted, &present),
+        unwritten: file.and_then(|file| notes::unwritten(billing, &wanted, &present, file)),
+        wanted,
+        billing,
+        clients,
+        present,
+        options,
+    };
+    bootstrap.run(&problems, out).await
 }
 
 /// Without payments there is nobody to ask: the client of the Management API comes with them.
@@ -116,53 +132,45 @@ struct Bootstrap<'a> {
     clients: Clients,
     present: Present,
     plan: Vec<Change>,
+    /// Why no secret can be written to the file that was named.
+    unwritten: Option<Problem>,
     options: &'a Options,
 }
 
 impl Bootstrap<'_> {
-    async fn run(&self, problems: Vec<Problem>, out: &mut dyn Write) -> anyhow::Result<u8> {
+    async fn run(&self, problems: &[Problem], out: &mut Out<'_>) -> anyhow::Result<u8> {
+        let all = problems.iter().chain(&self.unwritten);
         let mut answer = Answer {
-            problems: problems.iter().map(Trouble::from).collect(),
-            notes: self.notes(),
+            problems: all.map(Trouble::from).collect(),
+            notes: notes::notes(self.billing, &self.wanted, &self.present),
             ..Answer::default()
         };
         if !self.options.json {
-            self.show(&problems, out)?;
+            self.show(problems, &answer.notes, out)?;
         }
-        let mut is_good = problems.is_empty();
+        let is_written = self.unwritten.is_none() || self.options.dry_run;
+        let mut is_good = problems.is_empty() && is_written;
         if self.plan.is_empty() || !self.may_apply(out)? {
             // Whoever asked for the plan alone has it.
             is_good &= self.plan.is_empty() || self.options.dry_run;
-            let lines = self.plan.iter().map(|change| Line::of(change, None));
-            answer.changes = lines.collect();
+            answer.changes = self.untried();
         } else {
             is_good &= self.apply(&mut answer, out).await?;
         }
         if self.options.json {
             print_as_json(&answer, out)?;
+            tell_elsewhere(&answer, out);
         }
         Ok(u8::from(!is_good))
     }
 
-    /// What should be known, though nothing can be done about it here.
-    fn notes(&self) -> Vec<String> {
-        let (Some(webhook), Some(endpoints)) = (&self.wanted.webhook, &self.present.endpoints)
-        else {
-            return Vec::new();
-        };
-        let has_none = self.billing.endpoints.webhook_secrets.is_empty();
-        let there = endpoint_of(webhook, endpoints).next().filter(|_| has_none);
-        let note = there.map(|endpoint| {
-            format!(
-                "the config has no signing secret, and that of the webhook endpoint {} ({}) cannot be read: Stripe shows it in \
-                 its dashboard, under Developers > Webhooks",
-                endpoint.url, endpoint.id
-            )
-        });
-        note.into_iter().collect()
+    /// The plan, of which nothing was done.
+    fn untried(&self) -> Vec<Line> {
+        let lines = self.plan.iter().map(|change| Line::of(change, None));
+        lines.collect()
     }
 
-    fn show(&self, problems: &[Problem], out: &mut dyn Write) -> io::Result<()> {
+    fn show(&self, problems: &[Problem], notes: &[String], out: &mut Out<'_>) -> io::Result<()> {
         let mode = if self.billing.endpoints.live {
             "live"
         } else {
@@ -177,22 +185,22 @@ impl Bootstrap<'_> {
         for problem in problems {
             print_problem("cannot look at", problem, out)?;
         }
-        for note in self.notes() {
+        if let Some(problem) = &self.unwritten {
+            print_problem("cannot write", problem, out)?;
+        }
+        for note in notes {
             writeln!(out, "note: {note}")?;
         }
         if self.plan.is_empty() {
-            let rest = if problems.is_empty() {
-                ""
-            } else {
-                " about the rest"
-            };
+            let is_all = problems.is_empty() && self.unwritten.is_none();
+            let rest = if is_all { "" } else { " about the rest" };
             writeln!(out, "Nothing is to be done{rest}.")?;
         }
         Ok(())
     }
 
     /// Whether the plan is to be made now.
-    fn may_apply(&self, out: &mut dyn Write) -> io::Result<bool> {
+    fn may_apply(&self, out: &mut Out<'_>) -> io::Result<bool> {
         let Options {
             dry_run, yes, json, ..
         } = self.options;
@@ -209,7 +217,9 @@ impl Bootstrap<'_> {
             return Ok(false);
         }
         write!(out, "Apply? [y/N] ")?;
-        out.flush()?;
+        if !out.has_arrived() {
+            return Ok(false);
+        }
         let mut answer = String::new();
         stdin.read_line(&mut answer)?;
         let is_yes = ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str());
@@ -217,156 +227,5 @@ impl Bootstrap<'_> {
             writeln!(out, "Nothing was changed.")?;
         }
         Ok(is_yes)
-    }
-
-    /// Makes the plan, looks again, and says whether all is there now.
-    async fn apply(&self, answer: &mut Answer, out: &mut dyn Write) -> anyhow::Result<bool> {
-        let file = match self.secret_file() {
-            Ok(file) => file,
-            Err(problem) => {
-                self.tell_problem("FAILED", &problem, out)?;
-                answer.problems.push(Trouble::from(&problem));
-                let lines = self.plan.iter().map(|change| Line::of(change, None));
-                answer.changes = lines.collect();
-                return Ok(false);
-            }
-        };
-        if !self.options.json {
-            writeln!(out)?;
-        }
-        let mut maker = Maker::new(&self.clients, &self.present, file);
-        let all_done = self.make(&mut maker, answer, out).await?;
-        maker.finish();
-        self.tell_secret(&maker, answer, out)?;
-        let is_good = all_done && self.verify(answer, out).await?;
-        if is_good && !self.options.json {
-            writeln!(out, "Everything is as the config wants it.")?;
-        }
-        Ok(is_good)
-    }
-
-    /// The file for the secret of a new endpoint, opened before anything is changed.
-    fn secret_file(&self) -> Result<Option<SecretFile>, Problem> {
-        let makes_one = |change: &Change| matches!(change, Change::MakeEndpoint { .. });
-        let path = self.options.write_secret.as_deref();
-        let Some(path) = path.filter(|_| self.plan.iter().any(makes_one)) else {
-            return Ok(None);
-        };
-        SecretFile::open(path).map(Some).map_err(|error| {
-            let what = format!("the file {} for the signing secret", path.display());
-            let mend = "nothing was changed: name another file with --write-secret";
-            Problem::new(what, error.to_string(), mend)
-        })
-    }
-
-    /// Makes one change after the other. After Ctrl-C the one at hand is finished, so that no secret is lost.
-    async fn make(
-        &self,
-        maker: &mut Maker<'_>,
-        answer: &mut Answer,
-        out: &mut dyn Write,
-    ) -> anyhow::Result<bool> {
-        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
-        let (mut all_done, mut stopped) = (true, false);
-        for change in &self.plan {
-            if stopped {
-                answer.changes.push(Line::of(change, None));
-                all_done = false;
-                continue;
-            }
-            let outcome = {
-                let mut making = std::pin::pin!(maker.make(change));
-                tokio::select! {
-                    biased;
-                    outcome = &mut making => outcome,
-                    _ = &mut interrupt => {
-                        stopped = true;
-                        making.await
-                    }
-                }
-            };
-            answer.changes.push(Line::of(change, Some(&outcome)));
-            match outcome {
-                Ok(()) if self.options.json => {}
-                Ok(()) => writeln!(out, "done   {}", page::what(change))?,
-                Err(problem) => {
-                    all_done = false;
-                    self.tell_problem("FAILED", &problem, out)?;
-                }
-            }
-            out.flush()?;
-        }
-        if stopped && !self.options.json {
-            writeln!(out, "Stopped; run this again to go on.")?;
-        }
-        Ok(all_done)
-    }
-
-    /// Says what the new endpoint signs with.
-    fn tell_secret(
-        &self,
-        maker: &Maker<'_>,
-        answer: &mut Answer,
-        out: &mut dyn Write,
-    ) -> io::Result<()> {
-        let file = self
-            .options
-            .write_secret
-            .as_deref()
-            .filter(|_| maker.is_written);
-        answer.secret_file = file.map(|file| file.display().to_string());
-        answer.webhook_secret = maker
-            .secret
-            .as_ref()
-            .map(|secret| secret.expose().to_owned());
-        if self.options.json {
-            return Ok(());
-        }
-        let and_old = if self.billing.endpoints.webhook_secrets.is_empty() {
-            ""
-        } else {
-            ", beside those that are there"
-        };
-        if let Some(file) = file {
-            let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-            writeln!(
-                out,
-                "\nThe signing secret of the new endpoint is in the file. In the config{and_old}:\n\n  \
-                 stripe: {{ webhook: {{ secrets: [\"${{file:{}}}\"] }} }}\n",
-                file.display()
-            )?;
-        }
-        if let Some(secret) = &maker.secret {
-            writeln!(
-                out,
-                "\nThe signing secret of the new endpoint, shown this once:\n\n  {}\n\nSet it as the variable or the file that \
-                 stripe.webhook.secrets names{and_old}; for example with\n\n  \
-                 stripe: {{ webhook: {{ secrets: [\"${{STRIPE_WEBHOOK_SECRET}}\"] }} }}\n",
-                secret.expose()
-            )?;
-        }
-        Ok(())
-    }
-
-    /// Looks again: whether what was done is so now.
-    async fn verify(&self, answer: &mut Answer, out: &mut dyn Write) -> io::Result<bool> {
-        let (present, mut problems) = look(&self.wanted, &self.clients).await;
-        for change in difference(&self.wanted, &present) {
-            let error = "it was done, and is still not so";
-            let mend = "run this again, or look at it in the dashboard";
-            problems.push(Problem::new(page::what(&change), error, mend));
-        }
-        for problem in &problems {
-            self.tell_problem("FAILED", problem, out)?;
-            answer.problems.push(Trouble::from(problem));
-        }
-        Ok(problems.is_empty())
-    }
-
-    fn tell_problem(&self, word: &str, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
-        if self.options.json {
-            return Ok(());
-        }
-        print_problem(word, problem, out)
     }
 }

@@ -74,13 +74,23 @@ struct Outcome {
     pass: bool,
 }
 
-fn outcome(config: &Config, test: &TestCase) -> Outcome {
+/// Whether what `test` expects is what would become of its request.
+pub(super) fn holds(config: &Config, test: &TestCase) -> bool {
+    tried(config, test).0 == test.expect
+}
+
+/// What would become of the request of `test`, and why.
+fn tried(config: &Config, test: &TestCase) -> (Expect, String) {
     let credential = match &test.permissions {
         None => Credential::None,
         Some(permissions) => made_up(permissions),
     };
     let Verdict { refused, why, .. } = verdict(&config.gate, &test.method, &test.path, credential);
-    let found = refused.map_or(Expect::Allow, Expect::Refuse);
+    (refused.map_or(Expect::Allow, Expect::Refuse), why)
+}
+
+fn outcome(config: &Config, test: &TestCase) -> Outcome {
+    let (found, why) = tried(config, test);
     let with = match &test.permissions {
         None => "without a token".to_owned(),
         Some(permissions) => format!("with permissions: [{}]", permissions.join(", ")),

@@ -24,13 +24,15 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use self::ledger::Ledger;
 use self::patience::{CALL, Patience};
 use self::plain::Plain;
 use self::report::{Area, Check, Report, Status};
+use self::webhook::Arrivals;
 use super::check::{print_as_json, report_mistakes};
 use super::ledger::block_on;
 use super::wanted::{Wanted, Webhook};
-use crate::config::{self, Billing, Config};
+use crate::config::{self, Config};
 use crate::stripe;
 use crate::telemetry::Metrics;
 
@@ -69,14 +71,20 @@ fn colours() -> bool {
 /// Looks at everything.
 async fn look(config: &Config) -> anyhow::Result<Report> {
     let patience = Patience::begin();
-    let plain = Plain::new()?;
-    let metrics = Arc::new(Metrics::new()?);
-    let wanted = Wanted::of(config);
+    let billing = config.billing.as_ref();
+    let visit = Visit {
+        config,
+        wanted: Wanted::of(config),
+        plain: Plain::new()?,
+        patience,
+        metrics: Arc::new(Metrics::new()?),
+        ledger: billing.map(|billing| Ledger::new(&billing.store, patience)),
+    };
     let (upstream, auth0, stripe, ledger) = tokio::join!(
         upstream::check(&config.proxy, patience),
-        auth0(config, &wanted, &plain, patience, &metrics),
-        stripe(config, &wanted, &plain, patience, &metrics),
-        ledger(config, patience),
+        visit.auth0(),
+        visit.stripe(),
+        visit.ledger(),
     );
     Ok(Report::new(vec![
         (Area::Config, file::check(config)),
@@ -87,86 +95,82 @@ async fn look(config: &Config) -> anyhow::Result<Report> {
     ]))
 }
 
-async fn auth0(
-    config: &Config,
-    wanted: &Wanted,
-    plain: &Plain,
+/// One look at everything, and what it is done with.
+struct Visit<'a> {
+    config: &'a Config,
+    wanted: Wanted,
+    plain: Plain,
     patience: Patience,
-    metrics: &Arc<Metrics>,
-) -> Vec<Check> {
-    let Some(auth) = &config.auth else {
-        return Vec::new();
-    };
-    let billing = config.billing.as_ref();
-    let named = billing.map(|billing| billing.auth0.url.as_str());
-    let tenant = named.or_else(|| keys::tenant_of(auth)).unwrap_or_default();
-    let management = async {
-        match billing {
-            Some(billing) => tenant::check(billing, wanted, patience, metrics).await,
-            None => Vec::new(),
-        }
-    };
-    let (mut checks, issuer, clock, management) = tokio::join!(
-        keys::key_set(auth, patience),
-        keys::issuer(auth, tenant, plain),
-        clock::check(plain, "Auth0", &auth.jwks.url, auth.leeway, "auth0.leeway"),
-        management,
-    );
-    checks.extend([issuer, clock]);
-    checks.extend(management);
-    checks
+    metrics: Arc<Metrics>,
+    ledger: Option<Ledger<'a>>,
 }
 
-async fn stripe(
-    config: &Config,
-    wanted: &Wanted,
-    plain: &Plain,
-    patience: Patience,
-    metrics: &Arc<Metrics>,
-) -> Vec<Check> {
-    let (Some(billing), Some(webhook)) = (&config.billing, &wanted.webhook) else {
-        return Vec::new();
-    };
-    let tolerance = billing.endpoints.webhook_tolerance;
-    // Refused without a key, and the refusal tells the time.
-    let timed = format!("{}/v1/account", billing.stripe.url);
-    let (mut checks, address, clock) = tokio::join!(
-        account(billing, webhook, patience, metrics),
-        webhook::address(plain, &webhook.url, patience),
-        clock::check(
-            plain,
-            "Stripe",
-            &timed,
-            tolerance,
-            "stripe.webhook.tolerance"
-        ),
-    );
-    checks.extend([webhook::secret(billing), address, clock]);
-    checks
-}
+impl Visit<'_> {
+    async fn auth0(&self) -> Vec<Check> {
+        let Some(auth) = &self.config.auth else {
+            return Vec::new();
+        };
+        let billing = self.config.billing.as_ref();
+        let named = billing.map(|billing| billing.auth0.url.as_str());
+        let tenant = named.or_else(|| keys::tenant_of(auth)).unwrap_or_default();
+        let management = async {
+            match billing {
+                Some(billing) => {
+                    tenant::check(billing, &self.wanted, self.patience, &self.metrics).await
+                }
+                None => Vec::new(),
+            }
+        };
+        let (plain, url) = (&self.plain, &auth.jwks.url);
+        let (mut checks, issuer, clock, management) = tokio::join!(
+            keys::key_set(auth, self.patience),
+            keys::issuer(auth, tenant, plain),
+            clock::check(plain, "Auth0", url, auth.leeway, "auth0.leeway"),
+            management,
+        );
+        checks.extend([issuer, clock]);
+        checks.extend(management);
+        checks
+    }
 
-async fn account(
-    billing: &Billing,
-    webhook: &Webhook,
-    patience: Patience,
-    metrics: &Arc<Metrics>,
-) -> Vec<Check> {
-    let mut config = billing.stripe.clone();
-    config.timeout = config.timeout.min(CALL);
-    // Once more after a connection that broke; more would only be waited for.
-    config.retries = config.retries.min(1);
-    match stripe::Client::new(config, Arc::clone(metrics)) {
-        Ok(client) => account::check(&client, billing, webhook, patience).await,
-        Err(error) => {
-            let mend = "Check `stripe.secret_key`, and the system's certificates.";
-            vec![Check::fail("key", error.to_string(), mend)]
+    async fn stripe(&self) -> Vec<Check> {
+        let (Some(billing), Some(ledger), Some(webhook)) =
+            (&self.config.billing, &self.ledger, &self.wanted.webhook)
+        else {
+            return Vec::new();
+        };
+        let tolerance = billing.endpoints.webhook_tolerance;
+        let limited_by = "stripe.webhook.tolerance";
+        // Refused without a key, and the refusal tells the time.
+        let timed = format!("{}/v1/account", billing.stripe.url);
+        let plain = &self.plain;
+        let (mut checks, address, clock) = tokio::join!(
+            self.account(Arrivals { billing, ledger }, webhook),
+            webhook::address(plain, &webhook.url, self.patience),
+            clock::check(plain, "Stripe", &timed, tolerance, limited_by),
+        );
+        checks.extend([webhook::secret(billing), address, clock]);
+        checks
+    }
+
+    async fn account(&self, arrivals: Arrivals<'_>, webhook: &Webhook) -> Vec<Check> {
+        let mut config = arrivals.billing.stripe.clone();
+        config.timeout = config.timeout.min(CALL);
+        // Once more after a connection that broke; more would only be waited for.
+        config.retries = config.retries.min(1);
+        match stripe::Client::new(config, Arc::clone(&self.metrics)) {
+            Ok(client) => account::check(&client, arrivals, webhook, self.patience).await,
+            Err(error) => {
+                let mend = "Check `stripe.secret_key`, and the system's certificates.";
+                vec![Check::fail("key", error.to_string(), mend)]
+            }
         }
     }
-}
 
-async fn ledger(config: &Config, patience: Patience) -> Vec<Check> {
-    match &config.billing {
-        Some(billing) => ledger::check(config, billing, patience).await,
-        None => Vec::new(),
+    async fn ledger(&self) -> Vec<Check> {
+        match &self.ledger {
+            Some(ledger) => ledger.check().await,
+            None => Vec::new(),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::bail;
 
 use crate::config::{self, Config};
-use crate::store::{Postgres, Sqlite, Store, StoreError};
+use crate::store::{Inspected, Postgres, Sqlite, Store, StoreError};
 
 /// Opens the ledger that the config names; it must be there already.
 pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
@@ -15,6 +15,14 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     match &billing.store {
         config::Store::Sqlite(url) => Ok(Arc::new(Sqlite::open_existing(url.expose()).await?)),
         config::Store::Postgres(url) => Ok(Arc::new(Postgres::open_existing(url.expose()).await?)),
+    }
+}
+
+/// Looks at the ledger, and changes nothing of it.
+pub(super) async fn inspect(config: &config::Store) -> Result<Inspected, StoreError> {
+    match config {
+        config::Store::Sqlite(url) => Sqlite::inspect(url.expose()).await,
+        config::Store::Postgres(url) => Postgres::inspect(url.expose()).await,
     }
 }
 

@@ -22,7 +22,7 @@ use super::ledger::{Ledger, block_on};
 use super::read_config;
 use crate::clock::SystemClock;
 use crate::config::Billing;
-use crate::sync::{LEASE, Looked, Mended, Parts, Reconciler, Sync, Trouble};
+use crate::sync::{LEASE, Looked, Mended, Parts, Reconciler, Sync, Taking, Trouble};
 use crate::telemetry::Metrics;
 use crate::{auth0, stripe};
 
@@ -31,12 +31,22 @@ const AT_ONCE: usize = 4;
 /// How often it is tried again while another run is at it, or was killed a moment ago.
 const AGAIN: Duration = Duration::from_millis(250);
 
+/// For so long one call to Auth0 is repeated while the tenant's rate limit is used up.
+const CALL: Duration = Duration::from_secs(30);
+
 /// What it is told.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(super) struct Options {
     /// Mend what differs, through the ordinary jobs.
     #[arg(long)]
     pub(super) fix: bool,
+    /// With --fix: also take roles away that it would leave, because they may be paid for after all.
+    #[arg(long, requires = "fix")]
+    pub(super) force: bool,
     /// Begin anew, also when an earlier run was cut short.
     #[arg(long)]
     pub(super) restart: bool,
@@ -97,14 +107,30 @@ async fn reconcile(
 ) -> anyhow::Result<Answer> {
     let ledger = Ledger::open(&billing.store).await?;
     let parts = parts(billing, &ledger)?;
-    let reconciler = Reconciler::new(&parts, billing.sync.clone(), AT_ONCE);
+    // Jobs have their own ways to try again.
+    let patient = Parts {
+        auth0: Arc::new(parts.auth0.patient(CALL)),
+        ..parts.clone()
+    };
+    let reconciler = Reconciler::new(&patient, billing.sync.clone(), AT_ONCE);
     let bar = Bar::new(reconciler.progress());
     let looked = bar.beside(look(&reconciler, options.restart, stop)).await;
     let looked = looked.map_err(told)?;
     if !options.fix {
         return Ok(Answer::new(&looked, None));
     }
-    let mending = mend(&reconciler, &looked, (billing, parts), &ledger, stop);
+    let taking = if options.force {
+        Taking::Forced
+    } else {
+        Taking::Asked
+    };
+    let mending = mend(
+        &reconciler,
+        (&looked, taking),
+        (billing, parts),
+        &ledger,
+        stop,
+    );
     let mended = bar.beside(mending).await.map_err(told_of_mending)?;
     Ok(Answer::new(&looked, Some(&mended)))
 }
@@ -150,7 +176,7 @@ async fn look(
 /// Mends what differs. Where no server works on the jobs, this process does.
 async fn mend(
     reconciler: &Reconciler,
-    looked: &Looked,
+    (looked, taking): (&Looked, Taking),
     (billing, parts): (&Billing, Parts),
     ledger: &Ledger,
     stop: &CancellationToken,
@@ -158,7 +184,7 @@ async fn mend(
     let sync = Arc::new(Sync::new(parts, billing.sync.clone()));
     let over = CancellationToken::new();
     let mending = async {
-        let mended = reconciler.mend(looked, stop).await;
+        let mended = reconciler.mend(looked, taking, stop).await;
         over.cancel();
         mended
     };

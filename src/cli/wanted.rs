@@ -1,16 +1,22 @@
 //! What the config wants of Auth0 and Stripe, whatever is there: pure, for those who set up and those who look.
 
+mod endpoint;
+
 use crate::config::Config;
 use crate::entitlement::{Catalog, Role};
 use crate::policy::{Fallback, Requirement, Table};
 use crate::stripe::EVENT_TYPES;
+
+/// What `GET /admin/premium-users` asks for, which comes with payments.
+const ADMIN_PANEL: &str = "access:admin-panel";
 
 /// Everything that has to be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     /// The identifiers of the APIs whose tokens are accepted.
     pub(super) apis: Vec<String>,
-    /// What each of these APIs has to know: the permissions that roles and routes name, in the order of the file.
+    /// What each of these APIs has to know: the permissions that roles and routes name, in the order of the file, and with
+    /// payments the one of the administrators.
     pub(super) permissions: Vec<String>,
     /// The roles, each with the permissions that it gives on each of the APIs.
     pub(super) roles: Vec<Role>,
@@ -34,6 +40,9 @@ impl Wanted {
         }
         for permission in asked_for(&config.gate.table) {
             add(&mut permissions, permission);
+        }
+        if config.billing.is_some() {
+            add(&mut permissions, ADMIN_PANEL);
         }
         Self {
             apis: apis(config),
@@ -170,7 +179,14 @@ routes:
         assert_eq!(wanted.apis, ["api"]);
         assert_eq!(
             wanted.permissions,
-            ["rule", "read", "write", "audit", "export"]
+            [
+                "rule",
+                "read",
+                "write",
+                "audit",
+                "export",
+                "access:admin-panel"
+            ]
         );
         let roles: Vec<(&str, usize)> = wanted
             .roles

@@ -30,8 +30,8 @@ pub(crate) fn missing(tree: &Node, env: Env<'_>) -> Vec<Place> {
     missing.map(|node| node.place).collect()
 }
 
-/// Puts stand-ins in the place of the signing secrets that are not there, and says whether there are any.
-pub(crate) fn leave_out(tree: &mut Node, env: Env<'_>) -> bool {
+/// Puts stand-ins in the place of the signing secrets that are not there, and says how many there are.
+pub(crate) fn leave_out(tree: &mut Node, env: Env<'_>) -> usize {
     let missing = missing(tree, env);
     if let Some(secrets) = find_mut(tree) {
         let replace = |node: &mut Node| {
@@ -45,7 +45,7 @@ pub(crate) fn leave_out(tree: &mut Node, env: Env<'_>) -> bool {
             replace(secrets);
         }
     }
-    !missing.is_empty()
+    missing.len()
 }
 
 /// Whether it stands for one that is not there.

@@ -292,7 +292,17 @@ mod tests {
                 503,
                 Some("600"),
             ),
-            (stripe(stripe::Kind::Auth { code: None }, None), 502, None),
+            (
+                stripe(
+                    stripe::Kind::Auth {
+                        known: true,
+                        code: None,
+                    },
+                    None,
+                ),
+                502,
+                None,
+            ),
             (stripe(stripe::Kind::Card { code: None }, None), 502, None),
             (
                 stripe(stripe::Kind::Missing { param: None }, None),

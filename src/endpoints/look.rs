@@ -11,10 +11,10 @@ use moka::future::Cache;
 use tokio::sync::Semaphore;
 
 use super::allowance::Allowance;
-use super::together::together;
 use super::{Endpoints, in_time};
 use crate::store::{Purchase, PurchaseState, StoreError, UnixMillis};
 use crate::stripe::{CheckoutSession, SessionMode, SessionStatus};
+use crate::together::together;
 
 /// How long a look counts, and how often a user may cause one.
 const FRESH: Duration = Duration::from_secs(2);

@@ -48,7 +48,7 @@ impl Verdict {
     #[must_use]
     pub fn route(&self, config: &Config, lines: &[usize]) -> (String, Option<usize>) {
         match self.matched {
-            Matched::Nothing => ("none: the path is refused before routing".to_owned(), None),
+            Matched::Nothing => ("none: it is refused before routing".to_owned(), None),
             Matched::Tollgate => (
                 "Tollgate itself, since the file has a `stripe` section".to_owned(),
                 None,
@@ -112,6 +112,9 @@ pub fn verdict(
     target: &str,
     credential: Credential<String>,
 ) -> Verdict {
+    if *method == Method::CONNECT {
+        return connect();
+    }
     // The query never takes part.
     let raw = target.split_once('?').map_or(target, |(path, _)| path);
     let path = match NormalPath::parse(raw, &config.paths) {
@@ -128,6 +131,19 @@ pub fn verdict(
         missing => config.catalog.sold_with(missing),
     };
     verdict
+}
+
+/// No route is asked: this is no forward proxy.
+fn connect() -> Verdict {
+    Verdict {
+        path: None,
+        matched: Matched::Nothing,
+        requirement: None,
+        refused: Some(StatusCode::METHOD_NOT_ALLOWED),
+        why: "CONNECT is not supported".to_owned(),
+        missing: Vec::new(),
+        upgrade: Vec::new(),
+    }
 }
 
 fn bad_path(error: PathError) -> Verdict {

@@ -10,6 +10,7 @@ mod customers;
 mod drift;
 mod entitlements;
 mod events;
+mod inspect;
 mod jobs;
 mod listen;
 mod looks;

@@ -8,6 +8,7 @@ mod customers;
 mod drift;
 mod entitlements;
 mod events;
+mod inspect;
 mod jobs;
 mod looks;
 mod matching;

@@ -29,13 +29,15 @@ pub enum Kind {
     #[error("too many requests")]
     RateLimited,
     /// 401 or 403: the key is wrong or lacks a right.
-    #[error("the key is not allowed to ({code:?})")]
+    #[error("{}{}", key_trouble(*known), in_brackets(code.as_ref()))]
     Auth {
+        /// Whether Stripe knows the key (403), which then lacks the right.
+        known: bool,
         /// `code`, or the type of the error.
         code: Option<String>,
     },
     /// 402: the card was declined.
-    #[error("the card was declined ({code:?})")]
+    #[error("the card was declined{}", in_brackets(code.as_ref()))]
     Card {
         /// `code`.
         code: Option<String>,
@@ -44,13 +46,13 @@ pub enum Kind {
     #[error("the idempotency key is in use")]
     Idempotency,
     /// The object does not exist (`resource_missing`), or is of the other mode.
-    #[error("there is no such object ({param:?})")]
+    #[error("there is no such object{}", in_brackets(param.as_ref()))]
     Missing {
         /// Which parameter named it.
         param: Option<String>,
     },
     /// Any other 4xx.
-    #[error("the request is refused with {status} ({code:?}, {param:?})")]
+    #[error("the request is refused with {status}{}{}", in_brackets(code.as_ref()), at(param.as_ref()))]
     Invalid {
         /// The status.
         status: u16,
@@ -109,6 +111,76 @@ impl Error {
             // A key is mended or given a right without a restart on our side: keep trying.
             | Kind::Auth { .. } => true,
             Kind::Card { .. } | Kind::Missing { .. } | Kind::Invalid { .. } => false,
+        }
+    }
+}
+
+fn key_trouble(known: bool) -> &'static str {
+    if known {
+        "the key is not allowed to"
+    } else {
+        "it does not know this key"
+    }
+}
+
+fn in_brackets(word: Option<&String>) -> String {
+    word.map(|word| format!(" ({word})")).unwrap_or_default()
+}
+
+fn at(param: Option<&String>) -> String {
+    param
+        .map(|param| format!(" at `{param}`"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_is_told_in_words_with_what_is_known_of_it() {
+        let word = |text: &str| Some(text.to_owned());
+        let auth = |known, code| Kind::Auth { known, code };
+        let invalid = |status, code, param| Kind::Invalid {
+            status,
+            code,
+            param,
+            portal: false,
+        };
+        for (kind, expected) in [
+            (auth(false, None), "it does not know this key"),
+            (
+                auth(false, word("api_key_expired")),
+                "it does not know this key (api_key_expired)",
+            ),
+            (auth(true, None), "the key is not allowed to"),
+            (
+                auth(true, word("more_permissions_required")),
+                "the key is not allowed to (more_permissions_required)",
+            ),
+            (Kind::Card { code: None }, "the card was declined"),
+            (
+                Kind::Card {
+                    code: word("expired_card"),
+                },
+                "the card was declined (expired_card)",
+            ),
+            (Kind::Missing { param: None }, "there is no such object"),
+            (
+                Kind::Missing { param: word("id") },
+                "there is no such object (id)",
+            ),
+            (invalid(404, None, None), "the request is refused with 404"),
+            (
+                invalid(400, word("url_invalid"), None),
+                "the request is refused with 400 (url_invalid)",
+            ),
+            (
+                invalid(400, word("url_invalid"), word("url")),
+                "the request is refused with 400 (url_invalid) at `url`",
+            ),
+        ] {
+            assert_eq!(kind.to_string(), expected);
         }
     }
 }

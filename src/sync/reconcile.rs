@@ -4,6 +4,7 @@
 //! right by these is right. Who is not is looked at again, alone and fresh, before it is called drift. Nothing is
 //! changed by a look, here or there, but what it writes down about itself; mending goes through the ordinary jobs.
 
+mod caution;
 mod compare;
 mod gather;
 mod lot;
@@ -15,6 +16,7 @@ mod user;
 mod walk;
 mod why;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,17 +24,23 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+pub use caution::Taking;
 pub use mend::Mended;
 pub use rounds::look_now_and_then;
 
+use self::caution::is_implausible;
+use self::compare::loses;
 use self::gather::Gathered;
 use super::{Config, Parts, Sync};
+use crate::entitlement::Catalog;
 use crate::store::{Drift, LONGEST_LIST, Look, StoreError, UnixMillis};
 
 /// For so long a look is kept for a process that says nothing more of it: one that was killed.
 pub const LEASE: Duration = Duration::from_secs(10);
 /// How often it says so.
 const BEAT: Duration = Duration::from_secs(3);
+/// A look that was begun so long ago, in milliseconds, says too little of the users it had seen: it is begun anew.
+const STALE: UnixMillis = 24 * 60 * 60 * 1000;
 /// The longest a call of a look waits for its turn at Auth0. Jobs and browsers are not to notice it.
 const TURN: Duration = Duration::from_secs(15 * 60);
 
@@ -87,6 +95,10 @@ pub struct Looked {
     /// What the operator should know beside it.
     pub notes: Vec<String>,
     gathered: Arc<Gathered>,
+    /// Those who hold a sold role that is more than what they pay for.
+    losing: BTreeSet<String>,
+    /// So many of them that it is hardly true.
+    is_implausible: bool,
     /// Users whose ties to Stripe are new to the ledger.
     untied: Vec<String>,
 }
@@ -164,8 +176,7 @@ impl Reconciler {
     /// See [`Trouble`]. What was looked at by then is kept for the next look.
     pub async fn look(&self, restart: bool, stop: &CancellationToken) -> Result<Looked, Trouble> {
         let store = &self.sync.parts.store;
-        let begun = store.begin_look(restart, self.sync.now(), lease()).await?;
-        let look = begun.ok_or(Trouble::InUse)?;
+        let look = self.begin(restart).await?;
         let looking = Box::pin(self.look_at_all(look.clone()));
         let looked = stop.run_until_cancelled(looking).await;
         let looked = looked.unwrap_or(Err(Trouble::Stopped));
@@ -174,6 +185,18 @@ impl Reconciler {
             let _ = store.leave_look(&look).await;
         }
         looked
+    }
+
+    async fn begin(&self, restart: bool) -> Result<Look, Trouble> {
+        let (store, now) = (&self.sync.parts.store, self.sync.now());
+        let begun = store.begin_look(restart, now, lease()).await?;
+        let look = begun.ok_or(Trouble::InUse)?;
+        if now.saturating_sub(look.started_at) < STALE {
+            return Ok(look);
+        }
+        store.leave_look(&look).await?;
+        let begun = store.begin_look(true, now, lease()).await?;
+        begun.ok_or(Trouble::InUse)
     }
 
     async fn look_at_all(&self, mut look: Look) -> Result<Looked, Trouble> {
@@ -185,7 +208,16 @@ impl Reconciler {
         let store = &self.sync.parts.store;
         store.end_look(&look, self.sync.now()).await?;
         let drift = store.drift(LONGEST_LIST).await?;
+        let losing = losing(&drift, &terms.catalog);
+        // A list that is cut off shows no more than a part of them.
+        let many = if drift.len() < LONGEST_LIST as usize {
+            losing.len()
+        } else {
+            usize::try_from(look.drifted).unwrap_or(usize::MAX)
+        };
         Ok(Looked {
+            is_implausible: is_implausible(many, gathered.holders(&terms.catalog)),
+            losing,
             is_resumed,
             looked_at: u64::try_from(look.checked).unwrap_or_default(),
             drift,
@@ -226,6 +258,15 @@ impl Reconciler {
             drifted,
         });
     }
+}
+
+/// Whom mending would take a sold role from that they do not get back as another.
+fn losing(drift: &[Drift], catalog: &Catalog) -> BTreeSet<String> {
+    let losing = drift
+        .iter()
+        .filter(|drift| loses(&drift.roles, drift.plan.as_deref(), catalog))
+        .filter_map(|drift| drift.user.clone());
+    losing.collect()
 }
 
 /// [`LEASE`] as the ledger takes it.

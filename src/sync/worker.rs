@@ -19,7 +19,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::housekeeping::keep_house;
@@ -89,8 +89,7 @@ impl Sync {
             return Ok(Stepped::Idle);
         };
         let job = Job::new(taken, began, deadline);
-        let worked = timeout_at(job.over_at(), unless_broken(self.work(&job))).await;
-        match worked.unwrap_or(Err(Failure::Late(deadline))) {
+        match job.in_time(unless_broken(self.work(&job))).await {
             Ok(()) => Ok(Stepped::Done),
             Err(failure) => self.failed(&job, &failure).await,
         }
@@ -171,11 +170,12 @@ impl Sync {
 
 /// Work that a bug ends is a failure like others: it must be written down, or the job would come again and again for
 /// ever. What the work shares with others are locks that survive this.
-async fn unless_broken(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn unless_broken(
+    work: impl Future<Output = Result<(), Failure>>,
+) -> impl Future<Output = Result<(), Failure>> {
     let mut work = Box::pin(work);
-    let polled = std::future::poll_fn(move |context| {
+    std::future::poll_fn(move |context| {
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
         polled.unwrap_or(Poll::Ready(Err(Failure::Broken)))
-    });
-    polled.await
+    })
 }

@@ -3,6 +3,7 @@
 mod broken;
 mod lists;
 mod pace;
+mod patient;
 mod setup;
 mod token;
 

@@ -1,5 +1,9 @@
 //! `tollgate bootstrap`: an empty tenant and an empty account made to say what the config says.
 
+mod cut_short;
+mod meanwhile;
+mod pace;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -451,11 +455,14 @@ async fn what_cannot_be_looked_at_is_left_alone_and_said() {
         &[
             "cannot look at API https://api.example.test",
             "grant `read:resource_servers`",
+            "until then nothing is done about the",
             "cannot look at the webhook endpoints",
             "+ role free-user",
         ],
     );
-    assert!(!told.text.contains("+ API") && !told.text.contains("+ webhook"));
+    for absent in ["+ API", "+ webhook", "+ permission"] {
+        assert!(!told.text.contains(absent), "{}", told.text);
+    }
     let problems = place.bootstrap(&["--json"]).await.json()["problems"].clone();
     assert_eq!(problems.as_array().expect("a list").len(), 2);
 }
@@ -617,6 +624,30 @@ async fn a_secret_file_that_came_to_nothing_is_taken_away() {
             .expect("it")
             .starts_with("whsec_")
     );
+}
+
+#[tokio::test]
+async fn a_signing_secret_that_leads_to_nothing_is_told() {
+    let place = Place::whole().await;
+    let file = place.folder.path().join("tollgate.yaml");
+    let text = std::fs::read_to_string(&file).expect("the config");
+    let text = text.replace("secrets: [", "secrets: [\"${NO_SUCH_SECRET}\", ");
+    std::fs::write(&file, text).expect("a file");
+    let told = place.bootstrap(&["--yes"]).await;
+    told.assert(0, &["1 of the 2 signing secrets", "Nothing is to be done."]);
+}
+
+#[tokio::test]
+async fn a_tenant_with_large_apis_is_looked_through() {
+    let place = Place::empty();
+    place.auth0.delete_api(AUDIENCE);
+    // As much as hundreds of permissions each.
+    let large = "x".repeat(30_000);
+    for number in 0..50 {
+        place.auth0.create_api(&format!("https://{number}/{large}"));
+    }
+    let told = place.bootstrap(&["--dry-run"]).await;
+    told.assert(0, &["+ API https://api.example.test"]);
 }
 
 #[tokio::test]

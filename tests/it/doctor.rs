@@ -2,6 +2,7 @@
 
 mod auth0;
 mod gate_alone;
+mod ledger;
 mod local;
 mod run;
 mod stripe;
@@ -137,7 +138,8 @@ async fn services_that_never_answer_do_not_hold_doctor() {
     clinic.everything_hangs();
     let began = std::time::Instant::now();
     let report = clinic.doctor(as_it_is).await;
-    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    // Well above what doctor waits for everything together, on a machine that is busy too.
+    assert!(began.elapsed().as_secs() < 40, "{:?}", began.elapsed());
     assert_eq!(report.status, 1);
     for line in ["auth0 keys", "auth0 management token", "stripe key"] {
         assert_eq!(report.status_of(line), "FAIL", "{line}");

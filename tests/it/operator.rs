@@ -192,11 +192,16 @@ async fn set_up(place: &Place) {
     let plan = operator.run("bootstrap", &["--dry-run"]).await.with(0);
     assert!(plan.text.contains("+ role admin"), "{}", plan.text);
     assert_eq!(place.writes(), 0, "reads alone so far");
+    assert_eq!(place.auth0.role_names(), [""; 0]);
     let secret = operator.secret.display().to_string();
     let arguments = ["--yes", "--write-secret", &secret];
     let made = operator.run("bootstrap", &arguments).await.with(0);
     let written = std::fs::read_to_string(&operator.secret).expect("the secret");
     assert!(!made.text.contains(written.trim()), "not shown");
+    assert_eq!(
+        place.auth0.role_names(),
+        ["admin", "free-user", "premium-lifetime", "premium-monthly"]
+    );
     let (red, _) = operator.doctor(0).await;
     assert_eq!(red, [""; 0]);
     let done = place.writes();

@@ -2,8 +2,10 @@
 
 mod background;
 mod fix;
+mod fleet;
 mod look;
 mod paces;
+mod paying;
 mod resume;
 
 use std::process::{Command, Output, Stdio};
@@ -98,17 +100,28 @@ async fn ledger(shop: &Shop) -> Sqlite {
 async fn settle(shop: &Shop) {
     shop.stripe.until_all_acknowledged().await;
     let store = ledger(shop).await;
+    until("all jobs are done", async || {
+        let totals = store.totals().await.expect("a ledger");
+        totals.queued + totals.running == 0
+    })
+    .await;
+}
+
+/// The time of day, in milliseconds.
+fn now() -> i64 {
+    let now = tollgate::clock::Clock::since_epoch(&tollgate::clock::SystemClock);
+    i64::try_from(now.as_millis()).expect("a date")
+}
+
+/// Asks again until it is so.
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let mut again = tokio::time::interval(Duration::from_millis(10));
-    let done = timeout(DEADLINE, async {
-        loop {
+    let reached = timeout(DEADLINE, async {
+        while !is_so().await {
             again.tick().await;
-            let totals = store.totals().await.expect("a ledger");
-            if totals.queued + totals.running == 0 {
-                return;
-            }
         }
     });
-    done.await.expect("all jobs are done");
+    assert!(reached.await.is_ok(), "never: {what}");
 }
 
 /// A customer of the user's, made elsewhere, who pays by the month; no event tells of it. Gives the subscription's id.

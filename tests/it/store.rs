@@ -15,7 +15,7 @@ mod matching;
 mod model;
 mod only_postgres;
 mod only_sqlite;
-mod upgrade;
+pub(crate) mod upgrade;
 mod users;
 
 use std::sync::Arc;

@@ -179,7 +179,9 @@ pub(super) fn notice(query: &Form) -> Option<String> {
             jobs()
         ),
         "syncing" => "The user is looked at now: load the page again in a moment.".to_owned(),
-        "fixing" => "A job is queued; the row goes when the next look finds it mended.".to_owned(),
+        "fixing" => {
+            "A job is queued: the row goes when it is done, or with the next look.".to_owned()
+        }
         "signed-out" => "You are signed out.".to_owned(),
         "signed-in" => "You are signed in, for eight hours.".to_owned(),
         _ => return None,

@@ -3,6 +3,7 @@
 //! A browser brings the session's cookie by itself, so its forms hold a token of the session beside it, which another
 //! site cannot know. A script brings `admin.token`, which no browser sends by itself.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -34,7 +35,7 @@ pub(super) enum Refused {
     NotSignedIn,
     #[error("This is not the token.")]
     WrongToken,
-    #[error("Too many wrong tokens. Try again in {} seconds.", .0.as_secs() + 1)]
+    #[error("Too many wrong tokens from your address. Try again in {} seconds.", .0.as_secs() + 1)]
     TooMany(Duration),
     #[error(
         "The form does not belong to this session. Go back, load the page again, and try once more."
@@ -68,23 +69,33 @@ impl Refused {
     }
 }
 
+/// Who sent a form, as far as the request says.
+#[derive(Clone, Copy)]
+pub(super) struct Sender<'a> {
+    pub(super) headers: &'a HeaderMap,
+    /// The host that was asked for, with its port.
+    pub(super) host: &'a str,
+    pub(super) address: IpAddr,
+}
+
 /// Whether the sender of this form may act.
 pub(super) fn admit(
     sessions: &Sessions,
-    headers: &HeaderMap,
-    host: &str,
+    sender: Sender<'_>,
     form: &Form,
     now: Instant,
 ) -> Result<Admitted, Refused> {
+    let headers = sender.headers;
     if !sessions.is_possible() {
         return Err(Refused::ReadOnly);
     }
-    if is_foreign(headers, host) {
+    if is_foreign(sender) {
         return Err(Refused::Foreign);
     }
     if let Some(unverified) = headers.get(header::AUTHORIZATION) {
         let unverified_token = unverified.to_str().ok().and_then(bearer);
-        check(sessions, unverified_token.unwrap_or_default(), now)?;
+        let unverified_token = unverified_token.unwrap_or_default();
+        check(sessions, unverified_token, sender.address, now)?;
         return Ok(Admitted::Script);
     }
     let csrf = csrf(sessions, headers, now).ok_or(Refused::NotSignedIn)?;
@@ -94,13 +105,14 @@ pub(super) fn admit(
     Ok(Admitted::Browser)
 }
 
-/// Whether this is the token.
+/// Whether this, which came from this address, is the token.
 pub(super) fn check(
     sessions: &Sessions,
     unverified_token: &str,
+    from: IpAddr,
     now: Instant,
 ) -> Result<(), Refused> {
-    match sessions.knows(unverified_token, now) {
+    match sessions.knows(unverified_token, from, now) {
         Knows::Yes => Ok(()),
         Knows::No => Err(Refused::WrongToken),
         Knows::TooMany(wait) => Err(Refused::TooMany(wait)),
@@ -141,23 +153,22 @@ pub(super) fn set_cookie(session: Option<&str>) -> Option<HeaderValue> {
     HeaderValue::from_str(&text).ok()
 }
 
-/// Whether a browser says that another site sent this. `Origin: null` says nothing: it is what our own forms send,
-/// whose pages ask for no referrer (Fetch standard, "append a request Origin header").
-pub(super) fn is_foreign(headers: &HeaderMap, host: &str) -> bool {
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if site.is_some_and(|site| ![&b"same-origin"[..], b"none"].contains(&site)) {
-        return true;
+/// Whether a browser says that another site sent this. `Sec-Fetch-Site` is the browser's own word, and right behind a
+/// proxy too that changes `Host`; over plain HTTP it is sent to this machine alone. `Origin: null` is a site that hides:
+/// our own pages ask for a policy under which their forms name themselves (Fetch standard, "append a request Origin
+/// header").
+pub(super) fn is_foreign(sender: Sender<'_>) -> bool {
+    if let Some(site) = sender.headers.get("sec-fetch-site") {
+        return ![&b"same-origin"[..], b"none"].contains(&site.as_bytes());
     }
-    let Some(origin) = headers.get(header::ORIGIN) else {
+    let Some(origin) = sender.headers.get(header::ORIGIN) else {
         return false;
     };
-    let Ok(origin) = origin.to_str() else {
-        return true;
-    };
+    let origin = origin.to_str().unwrap_or_default();
     let named = ["http://", "https://"]
         .into_iter()
         .find_map(|scheme| origin.strip_prefix(scheme));
-    origin != "null" && !named.is_some_and(|named| named.eq_ignore_ascii_case(host))
+    !named.is_some_and(|named| named.eq_ignore_ascii_case(sender.host))
 }
 
 fn bearer(value: &str) -> Option<&str> {
@@ -172,8 +183,6 @@ mod tests {
     use super::*;
     use crate::types::Secret;
 
-    const HOST: &str = "127.0.0.1:9901";
-
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pairs = pairs.iter().map(|(name, value)| {
             let name = http::HeaderName::from_static(name);
@@ -182,28 +191,40 @@ mod tests {
         pairs.collect()
     }
 
+    fn sender(headers: &HeaderMap) -> Sender<'_> {
+        Sender {
+            headers,
+            host: "127.0.0.1:9901",
+            address: [127, 0, 0, 1].into(),
+        }
+    }
+
     #[test]
-    fn a_form_from_another_site_is_told_by_its_origin_or_by_the_browser() {
+    fn a_form_from_another_site_is_told_by_the_browser_or_by_its_origin() {
         for (pairs, foreign) in [
             (&[][..], false),
             (&[("origin", "http://127.0.0.1:9901")], false),
             (&[("origin", "https://127.0.0.1:9901")], false),
-            (&[("origin", "null")], false),
+            (&[("origin", "null")], true),
             (
-                &[("origin", "null"), ("sec-fetch-site", "same-origin")],
+                &[
+                    ("origin", "https://console.example"),
+                    ("sec-fetch-site", "same-origin"),
+                ],
                 false,
             ),
             (
                 &[("origin", "null"), ("sec-fetch-site", "cross-site")],
                 true,
             ),
+            (&[("sec-fetch-site", "none")], false),
             (&[("sec-fetch-site", "same-site")], true),
             (&[("origin", "http://127.0.0.1:9902")], true),
             (&[("origin", "http://evil.example")], true),
             (&[("origin", "http://127.0.0.1:9901.evil.example")], true),
             (&[("origin", "file://127.0.0.1:9901")], true),
         ] {
-            assert_eq!(is_foreign(&headers(pairs), HOST), foreign, "{pairs:?}");
+            assert_eq!(is_foreign(sender(&headers(pairs))), foreign, "{pairs:?}");
         }
     }
 
@@ -216,7 +237,7 @@ mod tests {
         let csrf = sessions.csrf(&cookie, now).unwrap();
         let try_it = |cookie: &str, form: &str| {
             let sent = headers(&[("cookie", &format!("a=b; {COOKIE}={cookie}; c=d"))]);
-            admit(&sessions, &sent, HOST, &Form::parse(form), now)
+            admit(&sessions, sender(&sent), &Form::parse(form), now)
         };
         let good = format!("csrf={csrf}");
         assert_eq!(try_it(&cookie, &good), Ok(Admitted::Browser));
@@ -233,7 +254,7 @@ mod tests {
         let sessions = Sessions::new(Some(Secret::new("t".repeat(20))));
         let try_it = |value: &str| {
             let sent = headers(&[("authorization", value)]);
-            admit(&sessions, &sent, HOST, &Form::default(), Instant::now())
+            admit(&sessions, sender(&sent), &Form::default(), Instant::now())
         };
         let good = "t".repeat(20);
         assert_eq!(try_it(&format!("Bearer {good}")), Ok(Admitted::Script));
@@ -242,7 +263,7 @@ mod tests {
         assert_eq!(try_it(&format!("Basic {good}")), Err(Refused::WrongToken));
         let nobody = Sessions::new(None);
         let sent = headers(&[("authorization", "Bearer ")]);
-        let refused = admit(&nobody, &sent, HOST, &Form::default(), Instant::now());
+        let refused = admit(&nobody, sender(&sent), &Form::default(), Instant::now());
         assert_eq!(refused, Err(Refused::ReadOnly));
     }
 }

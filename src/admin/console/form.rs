@@ -31,7 +31,8 @@ impl Form {
     }
 }
 
-/// Percent-decoded; what is no UTF-8 then becomes a replacement character, which names nothing.
+/// Percent-decoded; what is no UTF-8 then becomes a replacement character, which names nothing. So does NUL, which
+/// no ledger takes in a text.
 pub(super) fn decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -45,7 +46,7 @@ pub(super) fn decode(text: &str) -> String {
             rest = after;
         }
     }
-    String::from_utf8_lossy(&decoded).into_owned()
+    String::from_utf8_lossy(&decoded).replace('\0', "\u{fffd}")
 }
 
 /// `text` as one segment of a path, or as a value in a query.
@@ -82,9 +83,14 @@ mod tests {
         assert_eq!(found, expected);
     }
 
+    #[test]
+    fn what_no_ledger_takes_in_a_text_is_replaced() {
+        assert_eq!(decode("a%00b%FFc"), "a\u{fffd}b\u{fffd}c");
+    }
+
     proptest! {
         #[test]
-        fn what_is_encoded_is_one_segment_and_comes_back(text in ".*") {
+        fn what_is_encoded_is_one_segment_and_comes_back(text in "[^\\x00]*") {
             let encoded = encode(&text);
             prop_assert!(!encoded.contains(['/', '?', '#', '&', '=', '"', '<', ' ']));
             prop_assert_eq!(decode(&encoded), text);

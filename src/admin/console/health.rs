@@ -11,11 +11,18 @@ use super::parts::{Tone, badge, count, fact, facts, moment, section, table};
 use super::sources::Upstream;
 use super::trouble::{Trouble, ask};
 use super::{Payments, Visit};
-use crate::telemetry::Sample;
+use crate::telemetry::{Metrics, Sample};
 use crate::types::format_duration;
 
 /// A connection to a neighbour that takes longer is as good as none.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Counts webhooks by type and by what became of them.
+const WEBHOOKS: &str = "tollgate_webhook_events_total";
+/// What the metric says of one whose signature does not fit.
+const UNVERIFIED: &str = "unverified";
+/// What it says of those that Stripe has signed and the ledger has taken.
+const VERIFIED: [&str; 3] = ["queued", "ignored", "duplicate"];
 
 /// Whether a connection to the upstream could be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +73,13 @@ pub(super) async fn page(visit: &Visit<'_>) -> Page {
             section(h, "Stripe", |h| {
                 calls(h, &answers("tollgate_stripe_requests_total"));
             });
+            section(h, "Webhooks", |h| webhooks(h, &answers(WEBHOOKS)));
         }
+        h.tag("p", &[("class", "hint")], |h| {
+            h.text("What is wrong and how to mend it says ");
+            h.line("code", &[], &format!("tollgate doctor -c {}", sources.file));
+            h.text(": it asks all of them now.");
+        });
     })
     .live()
 }
@@ -193,4 +206,55 @@ fn calls(h: &mut Html, samples: &[Sample]) {
             row.text(&format!("{:.0}", sample.value));
         },
     );
+}
+
+/// Whether webhooks came since the start, and none of them with a signature that fits. One that does not fit says
+/// nothing: anybody can send it.
+pub(super) fn webhooks_are_foreign(metrics: &Metrics) -> bool {
+    let samples = metrics.samples(WEBHOOKS);
+    let came = |result: &str| {
+        samples
+            .iter()
+            .any(|one| one.label("result") == Some(result))
+    };
+    came(UNVERIFIED) && !VERIFIED.into_iter().any(came)
+}
+
+/// What became of the webhooks that were received.
+fn webhooks(h: &mut Html, samples: &[Sample]) {
+    let columns = &["Type", "Outcome", "Times"];
+    let empty = "None came since the start.";
+    table(h, columns, samples, empty, |row, sample| {
+        row.text(sample.label("type").unwrap_or_default());
+        row.cell(|h| {
+            let result = sample.label("result").unwrap_or_default();
+            let tone = match result {
+                "queued" => Tone::Good,
+                _ if VERIFIED.contains(&result) => Tone::Calm,
+                _ => Tone::Bad,
+            };
+            badge(h, tone, result);
+            if result == UNVERIFIED {
+                h.line("small", &[], "no secret of stripe.webhook_secret fits");
+            }
+        });
+        row.text(&format!("{:.0}", sample.value));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn webhooks_stand_out_when_none_of_them_fits_the_secret() {
+        let metrics = Metrics::new().unwrap();
+        assert!(!webhooks_are_foreign(&metrics));
+        metrics.billing.webhook_event("other", "invalid");
+        assert!(!webhooks_are_foreign(&metrics));
+        metrics.billing.webhook_event("other", "unverified");
+        assert!(webhooks_are_foreign(&metrics));
+        metrics.billing.webhook_event("invoice.paid", "queued");
+        assert!(!webhooks_are_foreign(&metrics));
+    }
 }

@@ -42,6 +42,8 @@ struct Around {
     keys_fresh: Duration,
     upstream: Reach,
     reload_failed: bool,
+    /// Whether webhooks came, and none with a signature that fits.
+    webhooks_are_foreign: bool,
 }
 
 /// The page.
@@ -61,6 +63,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Page {
         keys_fresh: sources.keys_fresh,
         upstream,
         reload_failed: (sources.reload)().is_some_and(|reload| reload.error.is_some()),
+        webhooks_are_foreign: health::webhooks_are_foreign(&console.metrics),
     };
     let mut alerts = outside(&around);
     match ledger {
@@ -169,6 +172,10 @@ fn outside(around: &Around) -> Vec<Alert> {
     }
     if around.reload_failed {
         let text = "The config file was changed and has mistakes: the one before it is in force.";
+        alerts.push(alert(Tone::Bad, text, "/health"));
+    }
+    if around.webhooks_are_foreign {
+        let text = "Webhooks come, and none is signed with `stripe.webhook_secret`: nothing that is paid is heard of.";
         alerts.push(alert(Tone::Bad, text, "/health"));
     }
     alerts
@@ -298,6 +305,7 @@ mod tests {
             keys_fresh: Duration::from_secs(600),
             upstream: Reach::There(Duration::from_millis(1)),
             reload_failed: false,
+            webhooks_are_foreign: false,
         }
     }
 
@@ -351,12 +359,12 @@ mod tests {
         let away = Around {
             upstream: Reach::Away("connection refused".into()),
             reload_failed: true,
+            webhooks_are_foreign: true,
             ..around()
         };
         let told = texts(&outside(&away));
-        assert!(
-            told.contains("connection refused") && told.contains("has mistakes"),
-            "{told}"
-        );
+        for part in ["connection refused", "has mistakes", "webhook_secret"] {
+            assert!(told.contains(part), "{part} is not in {told}");
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! What an address of the console stands for.
 
+use http::Uri;
+
 use super::act::{self, Action};
 use super::asset::Asset;
 use super::form::{Form, decode};
 use super::page::Section;
+use super::parts::{event_path, user_path};
 
 /// What an address stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +68,26 @@ impl Place {
         })
     }
 
+    /// The page to come back to from here after signing in: what a form was sent to is none.
+    pub(super) fn page(&self, uri: &Uri) -> String {
+        match self {
+            Self::Show(_) => {
+                // What was done is not to be said once more.
+                let pairs = uri.query().unwrap_or_default().split('&');
+                let kept = |pair: &&str| !pair.starts_with("done=") && !pair.starts_with("jobs=");
+                match pairs.filter(kept).collect::<Vec<_>>().join("&").as_str() {
+                    "" => uri.path().to_owned(),
+                    query => format!("{}?{query}", uri.path()),
+                }
+            }
+            Self::Do(Deed::Replay(id)) => event_path(id),
+            Self::Do(Deed::Retry | Deed::RetryDead) => "/jobs".to_owned(),
+            Self::Do(Deed::Sync(user)) => user_path(user),
+            Self::Do(Deed::Fix) => "/drift".to_owned(),
+            Self::Asset(_) | Self::SignIn | Self::SignOut => "/".to_owned(),
+        }
+    }
+
     /// Value of `Allow`.
     pub(super) fn allow(&self) -> &'static str {
         match self {
@@ -118,6 +141,26 @@ mod tests {
         assert_eq!(Place::of("/users/samlp%7Ca%2Fb%20c"), Some(user));
         let replay = Place::Do(Deed::Replay("evt_1".into()));
         assert_eq!(Place::of("/events/evt_1/replay"), Some(replay));
+    }
+
+    #[test]
+    fn signing_in_leads_back_to_a_page_that_can_be_looked_at_and_says_nothing_twice() {
+        for (address, expected) in [
+            ("/users?q=a%7Cb&plan=monthly", "/users?q=a%7Cb&plan=monthly"),
+            ("/?done=signed-out", "/"),
+            ("/jobs?done=retried-dead&jobs=3", "/jobs"),
+            ("/events/evt_1?done=replayed", "/events/evt_1"),
+            ("/jobs/retry", "/jobs"),
+            ("/jobs/retry-dead", "/jobs"),
+            ("/drift/fix", "/drift"),
+            ("/users/auth0%7Cann/sync", "/users/auth0%7Cann"),
+            ("/events/evt_1/replay", "/events/evt_1"),
+            ("/sign-out", "/"),
+        ] {
+            let uri: Uri = address.parse().unwrap();
+            let place = Place::of(uri.path()).unwrap();
+            assert_eq!(place.page(&uri), expected, "{address}");
+        }
     }
 
     #[test]

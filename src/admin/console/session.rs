@@ -4,6 +4,7 @@
 //! takes tells nothing of it.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,10 @@ use crate::types::Secret;
 pub(super) const LIFE: Duration = Duration::from_secs(8 * 60 * 60);
 /// Sessions at once; one more ends the oldest.
 const MAX_SESSIONS: usize = 64;
-/// Wrong tokens within [`WINDOW`] after which none is looked at, right or wrong.
+/// Wrong tokens from one address within [`WINDOW`] after which none of it is looked at, right or wrong.
 const MAX_FAILURES: usize = 10;
+/// Addresses whose wrong tokens are counted; of more, the one that has been quiet longest is forgotten.
+const MAX_ADDRESSES: usize = 1024;
 /// Over what time wrong tokens are counted.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Bytes of what nobody is to guess.
@@ -40,7 +43,7 @@ pub(super) struct Sessions {
     token: Option<Secret>,
     random: SystemRandom,
     open: Mutex<HashMap<[u8; 32], Session>>,
-    failures: Mutex<VecDeque<Instant>>,
+    failures: Mutex<HashMap<IpAddr, VecDeque<Instant>>>,
 }
 
 #[derive(Clone)]
@@ -65,23 +68,28 @@ impl Sessions {
         self.token.is_some()
     }
 
-    /// Whether `unverified_token` is the token. A wrong one counts, and so slows all the others.
-    pub(super) fn knows(&self, unverified_token: &str, now: Instant) -> Knows {
-        let mut failures = locked(&self.failures);
-        while failures
-            .front()
-            .is_some_and(|at| now.duration_since(*at) >= WINDOW)
-        {
-            failures.pop_front();
-        }
-        if let (Some(first), MAX_FAILURES..) = (failures.front(), failures.len()) {
-            return Knows::TooMany(WINDOW.saturating_sub(now.duration_since(*first)));
+    /// Whether `unverified_token`, which came from this address, is the token. A wrong one counts against the address
+    /// alone: whoever guesses must not keep the operator out.
+    pub(super) fn knows(&self, unverified_token: &str, from: IpAddr, now: Instant) -> Knows {
+        let mut all = locked(&self.failures);
+        let from = network(from);
+        if let Some(failures) = all.get_mut(&from) {
+            failures.retain(|at| now.duration_since(*at) < WINDOW);
+            if let (Some(first), MAX_FAILURES..) = (failures.front(), failures.len()) {
+                return Knows::TooMany(WINDOW.saturating_sub(now.duration_since(*first)));
+            }
         }
         let same = |token: &Secret| same(token.expose(), unverified_token);
         if self.token.as_ref().is_some_and(same) {
             return Knows::Yes;
         }
-        failures.push_back(now);
+        if all.len() >= MAX_ADDRESSES && !all.contains_key(&from) {
+            let quiet = all.iter().min_by_key(|(_, failures)| failures.back());
+            if let Some(quiet) = quiet.map(|(address, _)| *address) {
+                all.remove(&quiet);
+            }
+        }
+        all.entry(from).or_default().push_back(now);
         Knows::No
     }
 
@@ -131,6 +139,14 @@ fn key(cookie: &str) -> [u8; 32] {
     key
 }
 
+/// What one customer of a provider is given: an IPv4 address, or the first half of an IPv6 address (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 /// What a panic elsewhere left is whole: each change is one step.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -144,37 +160,79 @@ mod tests {
         Sessions::new(Some(Secret::new("a-token-of-the-operator".to_owned())))
     }
 
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn only_the_token_is_the_token_and_without_one_nothing_is() {
-        let now = Instant::now();
-        assert_eq!(sessions().knows("a-token-of-the-operator", now), Knows::Yes);
+        let (now, from) = (Instant::now(), address("192.0.2.1"));
+        let knows = |token| sessions().knows(token, from, now);
+        assert_eq!(knows("a-token-of-the-operator"), Knows::Yes);
         for wrong in [
             "",
             "a-token-of-the-operato",
             "a-token-of-the-operator ",
             "x",
         ] {
-            assert_eq!(sessions().knows(wrong, now), Knows::No, "{wrong:?}");
+            assert_eq!(knows(wrong), Knows::No, "{wrong:?}");
         }
-        assert_eq!(Sessions::new(None).knows("", now), Knows::No);
+        assert_eq!(Sessions::new(None).knows("", from, now), Knows::No);
         assert!(!Sessions::new(None).is_possible());
     }
 
     #[test]
-    fn after_ten_wrong_tokens_none_is_looked_at_for_the_rest_of_a_minute() {
+    fn after_ten_wrong_tokens_none_of_the_address_is_looked_at_for_the_rest_of_a_minute() {
         let (sessions, start) = (sessions(), Instant::now());
-        let at = |seconds| start + Duration::from_secs(seconds);
+        let knows = |token, seconds| {
+            let now = start + Duration::from_secs(seconds);
+            sessions.knows(token, address("192.0.2.1"), now)
+        };
         for second in 0..10 {
-            assert_eq!(sessions.knows("guess", at(second)), Knows::No);
+            assert_eq!(knows("guess", second), Knows::No);
         }
         let wait = Knows::TooMany(Duration::from_secs(50));
-        assert_eq!(sessions.knows("a-token-of-the-operator", at(10)), wait);
-        assert_eq!(
-            sessions.knows("a-token-of-the-operator", at(60)),
-            Knows::Yes
-        );
-        assert_eq!(sessions.knows("guess", at(60)), Knows::No);
-        assert!(matches!(sessions.knows("guess", at(60)), Knows::TooMany(_)));
+        assert_eq!(knows("a-token-of-the-operator", 10), wait);
+        assert_eq!(knows("a-token-of-the-operator", 60), Knows::Yes);
+        assert_eq!(knows("guess", 60), Knows::No);
+        assert!(matches!(knows("guess", 60), Knows::TooMany(_)));
+    }
+
+    #[test]
+    fn who_guesses_keeps_nobody_else_out() {
+        let (sessions, now) = (sessions(), Instant::now());
+        let knows = |token, from| sessions.knows(token, address(from), now);
+        for _ in 0..10 {
+            assert_eq!(knows("guess", "192.0.2.1"), Knows::No);
+            assert_eq!(knows("guess", "2001:db8::1"), Knows::No);
+        }
+        for (from, is_kept_out) in [
+            ("192.0.2.1", true),
+            ("::ffff:192.0.2.1", true),
+            ("2001:db8::2", true),
+            ("192.0.2.2", false),
+            ("2001:db8:0:1::1", false),
+        ] {
+            let told = knows("a-token-of-the-operator", from);
+            assert_eq!(matches!(told, Knows::TooMany(_)), is_kept_out, "{from}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_guess_are_bounded_and_the_quietest_is_forgotten_first() {
+        let (sessions, start) = (sessions(), Instant::now());
+        let guess = |number: usize| {
+            let from = u32::try_from(number).unwrap();
+            let now = start + Duration::from_millis(number as u64);
+            sessions.knows("guess", IpAddr::V4(from.into()), now)
+        };
+        for number in 0..=MAX_ADDRESSES {
+            assert_eq!(guess(number), Knows::No);
+        }
+        let known = locked(&sessions.failures);
+        let is_known = |number: u32| known.contains_key(&IpAddr::V4(number.into()));
+        assert_eq!(known.len(), MAX_ADDRESSES);
+        assert!(!is_known(0) && is_known(1));
     }
 
     #[test]

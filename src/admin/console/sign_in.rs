@@ -13,7 +13,7 @@ use super::form::Form;
 use super::hand::Hand;
 use super::html::Html;
 use super::page::Page;
-use super::{Console, Order, host, see};
+use super::{Console, Order, see};
 
 /// The form.
 pub(super) fn page(console: &Console, head: &Parts, hand: &Hand) -> Response<Full<Bytes>> {
@@ -30,14 +30,19 @@ pub(super) fn page(console: &Console, head: &Parts, hand: &Hand) -> Response<Ful
 
 /// Opens a session for whoever knows the token.
 pub(super) fn sign_in(console: &Console, order: &Order<'_>) -> Response<Full<Bytes>> {
-    let (headers, now) = (&order.head.headers, Instant::now());
+    let now = Instant::now();
     let unverified_token = order.form.field("token").unwrap_or_default();
     let checked = if !console.sessions.is_possible() {
         Err(Refused::ReadOnly)
-    } else if admit::is_foreign(headers, host(&order.head)) {
+    } else if admit::is_foreign(order.sender()) {
         Err(Refused::Foreign)
     } else {
-        admit::check(&console.sessions, unverified_token, now)
+        admit::check(
+            &console.sessions,
+            unverified_token,
+            order.peer.address.ip(),
+            now,
+        )
     };
     let client = order.peer.text();
     if let Err(refused) = checked {
@@ -75,7 +80,7 @@ pub(super) fn sign_in(console: &Console, order: &Order<'_>) -> Response<Full<Byt
 pub(super) fn sign_out(console: &Console, order: &Order<'_>) -> Response<Full<Bytes>> {
     let (headers, client) = (&order.head.headers, order.peer.text());
     let (sessions, now) = (&console.sessions, Instant::now());
-    if let Err(refused) = admit::admit(sessions, headers, host(&order.head), &order.form, now) {
+    if let Err(refused) = admit::admit(sessions, order.sender(), &order.form, now) {
         return console.refuse(refused, order);
     }
     for cookie in admit::cookies(headers) {

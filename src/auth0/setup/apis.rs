@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::super::api::{Call, Endpoint};
 use super::super::error::{Error, Kind};
-use super::super::{pages, read};
+use super::super::pages::List;
+use super::super::read;
 use super::{AUTHZ, Client, ResourceServer, make};
 
 const API: Endpoint = Endpoint {
@@ -31,8 +32,8 @@ const UPDATE: Endpoint = Endpoint {
 
 /// Where they are.
 const PATH: &str = "resource-servers";
-/// What comes on a page when nobody says how many.
-const PER_PAGE: usize = 50;
+/// An API may have a thousand permissions, about 100 bytes each: ten of these are a whole answer (1 MiB).
+const PER_PAGE: usize = 10;
 
 impl Client {
     /// The API with this identifier; `None` when there is none.
@@ -52,8 +53,8 @@ impl Client {
                 Some(None)
             }
         };
-        let list = (&LIST, PATH);
-        let apis = pages::all(&self.api, list, None, "resource_servers", PER_PAGE, item).await?;
+        let list = List::new(&LIST, PATH, "resource_servers", PER_PAGE);
+        let apis = list.all(&self.api, item).await?;
         Ok(apis.into_iter().flatten().next())
     }
 
@@ -132,7 +133,8 @@ impl Client {
                 let found = api(&answer, identifier);
                 Ok(found.filter(|found| found.identifier == identifier))
             }
-            Err(error) if error.names_nothing() || error.kind == Kind::Unreadable => Ok(None),
+            // 405 too: where an API can only be listed.
+            Err(error) if matches!(error.kind, Kind::Invalid(_) | Kind::Unreadable) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -165,7 +167,8 @@ fn scope(value: &Value) -> Option<(String, Option<String>)> {
     }
     Some((
         read::text(value, "value")?,
-        read::text(value, "description"),
+        // An empty one too: it is written as it was read.
+        value["description"].as_str().map(str::to_owned),
     ))
 }
 

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::super::api::{Call, Endpoint};
 use super::super::error::{Error, Kind};
-use super::super::{Role, pages, read, roles};
+use super::super::pages::List;
+use super::super::{Role, read, roles};
 use super::{Client, Permission, make};
 
 const CREATE: Endpoint = Endpoint {
@@ -64,16 +65,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Kind::NoRole`] when there is no such role; see [`Kind`] for the rest.
+    /// [`Kind::NoRole`] when there is no such role; [`Kind::Invalid`] with 404 when there is, and what it allows cannot be
+    /// read; see [`Kind`] for the rest.
     pub async fn permissions_of(&self, role: &Role) -> Result<Vec<Permission>, Error> {
         let path = permissions_path(role, &PERMISSIONS)?;
-        let list = (&PERMISSIONS, path.as_str());
-        let all = pages::all(&self.api, list, None, "permissions", AT_ONCE, permission).await;
-        match all {
-            Err(error) if error.kind == Kind::Invalid(404) => {
-                self.roles.forget(role).await;
-                Err(error.but(missing(role)))
-            }
+        let list = List::new(&PERMISSIONS, &path, "permissions", AT_ONCE);
+        match list.all(&self.api, permission).await {
+            Err(error) if error.kind == Kind::Invalid(404) => Err(self.gone(role, error).await),
             done => done,
         }
     }
@@ -98,6 +96,17 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Tells a role that is gone from one that is listed, and about which `error` alone says 404.
+    async fn gone(&self, role: &Role, error: Error) -> Error {
+        match roles::look_up(&self.api, &role.name).await {
+            Ok(found) if found.id != role.id => {}
+            Err(other) if matches!(other.kind, Kind::NoRole(_)) => {}
+            Ok(_) | Err(_) => return error,
+        }
+        self.roles.forget(role).await;
+        error.but(missing(role))
     }
 
     async fn add_some(&self, role: &Role, permissions: &[Permission]) -> Result<(), Error> {

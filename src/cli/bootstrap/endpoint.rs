@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use aws_lc_rs::digest;
 
+use crate::cli::wanted::same_url;
 use crate::stripe::{API_VERSION, Client, Error, IdempotencyKey, Kind, WebhookEndpoint};
 use crate::types::Secret;
 
@@ -38,7 +39,7 @@ pub(super) async fn make(
     }
 }
 
-/// Whether the endpoint is there; also when that cannot be told.
+/// Whether the endpoint is there; also when that cannot be told. Another one with the same address has another secret.
 async fn is_there(client: &Client, made: &WebhookEndpoint) -> bool {
     let same = |endpoint: &WebhookEndpoint| endpoint.id == made.id || endpoint.url == made.url;
     match client.webhook_endpoints().await {
@@ -50,17 +51,20 @@ async fn is_there(client: &Client, made: &WebhookEndpoint) -> bool {
 /// Whether an endpoint with this address is there; also when that cannot be told.
 async fn leads_here(client: &Client, url: &str) -> bool {
     match client.webhook_endpoints().await {
-        Ok(endpoints) => endpoints.iter().any(|endpoint| endpoint.url == url),
+        Ok(endpoints) => endpoints
+            .iter()
+            .any(|endpoint| same_url(&endpoint.url, url)),
         Err(_) => true,
     }
 }
 
-/// The same as long as nothing has changed: what is asked for, and what was there before.
+/// The same as long as nothing has changed: everything that is sent, and what was there before. Stripe refuses a key that
+/// comes back with anything else.
 fn key(there: &[WebhookEndpoint], url: &str, events: &[String], tried: u32) -> IdempotencyKey {
     let mut ids: Vec<&str> = there.iter().map(|endpoint| endpoint.id.as_str()).collect();
     ids.sort_unstable();
     let tried = tried.to_string();
-    let parts = [url, API_VERSION, &tried];
+    let parts = [url, API_VERSION, Client::ENDPOINT_DESCRIPTION, &tried];
     let events = events.iter().map(String::as_str);
     let mut hash = digest::Context::new(&digest::SHA256);
     for part in parts.into_iter().chain(events).chain(ids) {

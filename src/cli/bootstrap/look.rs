@@ -1,14 +1,19 @@
 //! Looks at what is there: reads alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::mend::{Problem, of_auth0, of_stripe};
 use super::plan::{Api, Present, PresentRole};
+use super::stop::PATIENCE;
 use crate::cli::wanted::Wanted;
 use crate::clock::SystemClock;
 use crate::config::Billing;
 use crate::telemetry::Metrics;
 use crate::{auth0, stripe};
+
+/// For so long one call to Auth0 is repeated while the tenant's rate limit is used up.
+const CALL: Duration = Duration::from_secs(30);
 
 /// Both sides.
 pub(super) struct Clients {
@@ -20,11 +25,28 @@ impl Clients {
     pub(super) fn of(billing: &Billing) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new()?);
         let clock = Arc::new(SystemClock);
+        let auth0 = auth0::Client::new(billing.auth0.clone(), clock, Arc::clone(&metrics))?;
         Ok(Self {
-            auth0: auth0::Client::new(billing.auth0.clone(), clock, Arc::clone(&metrics))?,
+            auth0: auth0.patient(CALL),
             stripe: stripe::Client::new(billing.stripe.clone(), metrics)?,
         })
     }
+}
+
+/// What is there, and what could not be seen; nothing when it takes too long.
+pub(super) async fn look_in_time(wanted: &Wanted, clients: &Clients) -> (Present, Vec<Problem>) {
+    let seen = tokio::time::timeout(PATIENCE, look(wanted, clients)).await;
+    seen.unwrap_or_else(|_| {
+        let unseen = |identifier: &String| (identifier.clone(), Api::Unseen);
+        let present = Present {
+            apis: wanted.apis.iter().map(unseen).collect(),
+            roles: None,
+            endpoints: None,
+        };
+        let error = "together they took too long to answer";
+        let problem = Problem::new("Auth0 and Stripe", error, "run this again later");
+        (present, vec![problem])
+    })
 }
 
 /// What is there, and what could not be seen.
@@ -38,7 +60,7 @@ pub(super) async fn look(wanted: &Wanted, clients: &Clients) -> (Present, Vec<Pr
     let mut is_there = true;
     for identifier in &wanted.apis {
         let api = if is_there {
-            api(identifier, &clients.auth0, &mut problems).await
+            api(identifier, wanted, &clients.auth0, &mut problems).await
         } else {
             Api::Unseen
         };
@@ -57,15 +79,34 @@ pub(super) async fn look(wanted: &Wanted, clients: &Clients) -> (Present, Vec<Pr
     (present, problems)
 }
 
-async fn api(identifier: &str, auth0: &auth0::Client, problems: &mut Vec<Problem>) -> Api {
+async fn api(
+    identifier: &str,
+    wanted: &Wanted,
+    auth0: &auth0::Client,
+    problems: &mut Vec<Problem>,
+) -> Api {
     match auth0.resource_server(identifier).await {
         Ok(Some(api)) => Api::There(api),
         Ok(None) => Api::Missing,
         Err(error) => {
-            problems.push(of_auth0(format!("API {identifier}"), &error));
+            let problem = of_auth0(format!("API {identifier}"), &error);
+            problems.push(with_roles(problem, wanted));
             Api::Unseen
         }
     }
+}
+
+/// Says too what roles are not given while the API cannot be seen.
+fn with_roles(problem: Problem, wanted: &Wanted) -> Problem {
+    let count: usize = wanted.roles.iter().map(|role| role.permissions.len()).sum();
+    if count == 0 {
+        return problem;
+    }
+    let mend = format!(
+        "{}; until then nothing is done about the {count} permissions that roles are to give on it",
+        problem.mend
+    );
+    Problem { mend, ..problem }
 }
 
 /// The wanted roles that are there, each with what it permits.

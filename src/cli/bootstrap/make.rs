@@ -3,8 +3,8 @@
 
 use super::endpoint;
 use super::look::Clients;
-use super::mend::{Problem, of_auth0, of_stripe};
-use super::plan::{Change, Present};
+use super::mend::{Problem, deleted, of_auth0, of_new_endpoint, of_stripe};
+use super::plan::{Change, Extension, Present, extension};
 use super::secret_file::SecretFile;
 use crate::auth0::{Permission, Role};
 use crate::stripe::IdempotencyKey;
@@ -55,14 +55,8 @@ impl<'a> Maker<'a> {
                 permissions,
             } => self.make_api(identifier, permissions).await,
             Change::ExtendApi {
-                identifier,
-                add,
-                rbac,
-                dialect,
-            } => {
-                self.extend_api(identifier, add, *rbac, dialect.as_deref())
-                    .await
-            }
+                identifier, add, ..
+            } => self.extend_api(identifier, add).await,
             Change::MakeRole { name } => self.make_role(name).await,
             Change::Permit { role, add } => self.permit(role, add).await,
             Change::MakeEndpoint { url, events } => self.make_endpoint(url, events).await,
@@ -98,47 +92,30 @@ impl<'a> Maker<'a> {
         Err(Problem { mend, ..problem })
     }
 
-    async fn extend_api(
-        &mut self,
-        identifier: &str,
-        add: &[String],
-        rbac: bool,
-        dialect: Option<&str>,
-    ) -> Result<(), Problem> {
-        let done = self.add_to_api(identifier, add, rbac, dialect).await;
+    async fn extend_api(&mut self, identifier: &str, add: &[String]) -> Result<(), Problem> {
+        let done = self.add_to_api(identifier, add).await;
         if done.is_err() {
             self.lacks(identifier, add);
         }
         done
     }
 
-    async fn add_to_api(
-        &self,
-        identifier: &str,
-        add: &[String],
-        rbac: bool,
-        dialect: Option<&str>,
-    ) -> Result<(), Problem> {
-        let failed = |error| of_auth0(format!("API {identifier}"), &error);
+    async fn add_to_api(&self, identifier: &str, add: &[String]) -> Result<(), Problem> {
+        let what = format!("API {identifier}");
+        let failed = |error| of_auth0(what.clone(), &error);
         let auth0 = &self.clients.auth0;
-        // The list is written as a whole, so it is read just before: what others added meanwhile stays.
+        // The list is written as a whole, so it is read just before: what others added meanwhile stays, and so does what
+        // they switched on.
         let Some(api) = auth0.resource_server(identifier).await.map_err(failed)? else {
-            let what = format!("API {identifier}");
-            return Err(Problem::new(
-                what,
-                "it was deleted meanwhile",
-                "run this again",
-            ));
+            return Err(deleted(what));
         };
+        let Extension { add, rbac, dialect } = extension(&api, add);
+        let is_longer = !add.is_empty();
         let mut scopes = api.scopes;
-        for name in add {
-            if !scopes.iter().any(|(known, _)| known == name) {
-                scopes.push((name.clone(), None));
-            }
-        }
-        let scopes = (!add.is_empty()).then_some(scopes.as_slice());
+        scopes.extend(add.into_iter().map(|name| (name, None)));
+        let scopes = is_longer.then_some(scopes.as_slice());
         auth0
-            .update_resource_server(&api.id, scopes, rbac, dialect)
+            .update_resource_server(&api.id, scopes, rbac, dialect.as_deref())
             .await
             .map_err(failed)
     }
@@ -189,7 +166,7 @@ impl<'a> Maker<'a> {
         let there = self.present.endpoints.as_deref().unwrap_or_default();
         let made = endpoint::make(&self.clients.stripe, there, url, events).await;
         let what = format!("webhook endpoint {url}");
-        let (_, secret) = made.map_err(|error| of_stripe(what, &error))?;
+        let (_, secret) = made.map_err(|error| of_new_endpoint(what, &error, there.len()))?;
         let Some(file) = self.file.take() else {
             self.secret = Some(secret);
             return Ok(());
@@ -216,7 +193,8 @@ impl<'a> Maker<'a> {
         add: &[String],
         enable: bool,
     ) -> Result<(), Problem> {
-        let failed = |error| of_stripe(format!("webhook endpoint {url}"), &error);
+        let what = format!("webhook endpoint {url}");
+        let failed = |error| of_stripe(what.clone(), &error);
         let stripe = &self.clients.stripe;
         let events = if add.is_empty() {
             None
@@ -224,7 +202,9 @@ impl<'a> Maker<'a> {
             // Written as a whole, so read just before.
             let there = stripe.webhook_endpoints().await.map_err(failed)?;
             let there = there.into_iter().find(|endpoint| endpoint.id == id);
-            let mut events = there.map(|endpoint| endpoint.events).unwrap_or_default();
+            let Some(mut events) = there.map(|endpoint| endpoint.events) else {
+                return Err(deleted(what));
+            };
             events.extend(add.iter().cloned());
             events.sort_unstable();
             events.dedup();

@@ -1,12 +1,14 @@
 //! How the plan and what became of it are shown: lines like a diff, or JSON.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::mend::Problem;
-use super::plan::{Api, Change, Present, endpoint_of};
+use super::plan::{Api, Change, Present};
 use crate::cli::wanted::Wanted;
+use crate::types::Secret;
 
 /// One change, for programs.
 #[derive(Debug, Serialize)]
@@ -156,7 +158,7 @@ fn there(wanted: &Wanted, present: &Present) -> Vec<String> {
         lines.push(format!("role {}", there.role.name));
     }
     if let (Some(webhook), Some(endpoints)) = (&wanted.webhook, &present.endpoints)
-        && endpoint_of(webhook, endpoints).next().is_some()
+        && webhook.best(endpoints).is_some()
     {
         lines.push(format!("webhook endpoint {}", webhook.url));
     }
@@ -183,4 +185,37 @@ pub(super) fn print_plan(
 pub(super) fn print_problem(word: &str, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{word} {}: {}", problem.what, problem.error)?;
     writeln!(out, "       {}", problem.mend)
+}
+
+/// Where the secret of a new endpoint is; the config knows so many `others`.
+pub(super) fn print_secret_file(file: &Path, others: usize, out: &mut dyn Write) -> io::Result<()> {
+    // Another process reads it from another folder.
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    writeln!(
+        out,
+        "\nThe signing secret of the new endpoint is in the file. In the config{}:\n\n  \
+         stripe: {{ webhook: {{ secrets: [\"${{file:{}}}\"] }} }}\n",
+        beside(others),
+        file.display()
+    )
+}
+
+/// The secret of a new endpoint; the config knows so many `others`.
+pub(super) fn print_secret(secret: &Secret, others: usize, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "\nThe signing secret of the new endpoint, shown this once:\n\n  {}\n\nSet it as the variable or the file that \
+         stripe.webhook.secrets names{}; for example with\n\n  \
+         stripe: {{ webhook: {{ secrets: [\"${{STRIPE_WEBHOOK_SECRET}}\"] }} }}\n",
+        secret.expose(),
+        beside(others)
+    )
+}
+
+fn beside(others: usize) -> &'static str {
+    if others == 0 {
+        ""
+    } else {
+        ", beside those that are there"
+    }
 }

@@ -3,7 +3,8 @@
 //! Nothing here takes anything away: whatever else is there, others may need it.
 
 use crate::auth0::{Permission, ResourceServer, Role};
-use crate::cli::wanted::{Wanted, Webhook, same_url};
+use crate::cli::wanted::{Wanted, Webhook};
+use crate::entitlement;
 use crate::stripe::WebhookEndpoint;
 
 /// What is there, as far as it can be seen.
@@ -74,7 +75,7 @@ pub(super) fn difference(wanted: &Wanted, present: &Present) -> Vec<Change> {
         .collect();
     if let Some(roles) = &present.roles {
         for role in &wanted.roles {
-            role_changes(wanted, &role.name, &role.permissions, roles, &mut changes);
+            role_changes(present, role, roles, &mut changes);
         }
     }
     if let (Some(webhook), Some(endpoints)) = (&wanted.webhook, &present.endpoints) {
@@ -99,11 +100,7 @@ fn api_change(wanted: &Wanted, identifier: &str, api: &Api) -> Option<Change> {
     if wanted.permissions.is_empty() {
         return None;
     }
-    let add = missing(&wanted.permissions, |name| {
-        api.scopes.iter().any(|(known, _)| known == name)
-    });
-    let rbac = !api.enforce_policies;
-    let dialect = (!api.puts_permissions()).then(|| with_permissions(api.token_dialect.as_deref()));
+    let Extension { add, rbac, dialect } = extension(api, &wanted.permissions);
     let is_change = !add.is_empty() || rbac || dialect.is_some();
     is_change.then_some(Change::ExtendApi {
         identifier,
@@ -113,28 +110,51 @@ fn api_change(wanted: &Wanted, identifier: &str, api: &Api) -> Option<Change> {
     })
 }
 
+/// What an API lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Extension {
+    /// Permissions.
+    pub(super) add: Vec<String>,
+    /// RBAC is off.
+    pub(super) rbac: bool,
+    /// The dialect that puts permissions into its tokens, where they hold none.
+    pub(super) dialect: Option<String>,
+}
+
+/// What an API lacks of these permissions, and for its tokens to hold any.
+pub(super) fn extension(api: &ResourceServer, permissions: &[String]) -> Extension {
+    Extension {
+        add: missing(permissions, |name| {
+            api.scopes.iter().any(|(known, _)| known == name)
+        }),
+        rbac: !api.enforce_policies,
+        dialect: (!api.puts_permissions()).then(|| with_permissions(api.token_dialect.as_deref())),
+    }
+}
+
 /// The dialect that puts permissions into tokens and is otherwise like this one; `access_token` is Auth0's own.
 fn with_permissions(dialect: Option<&str>) -> String {
     format!("{}_authz", dialect.unwrap_or("access_token"))
 }
 
 fn role_changes(
-    wanted: &Wanted,
-    name: &str,
-    permissions: &[String],
+    present: &Present,
+    role: &entitlement::Role,
     roles: &[PresentRole],
     changes: &mut Vec<Change>,
 ) {
-    let there = roles.iter().find(|there| there.role.name == name);
+    let there = roles.iter().find(|there| there.role.name == role.name);
     if there.is_none() {
         changes.push(Change::MakeRole {
-            name: name.to_owned(),
+            name: role.name.clone(),
         });
     }
     let permitted = there.map_or(Some(&[][..]), |there| there.permissions.as_deref());
     let Some(permitted) = permitted else { return };
-    let everywhere = wanted.apis.iter().flat_map(|api| {
-        permissions.iter().map(|name| Permission {
+    // What an API does not know it refuses, and nobody can tell what one knows that cannot be seen.
+    let seen = present.apis.iter().filter(|(_, api)| *api != Api::Unseen);
+    let everywhere = seen.flat_map(|(api, _)| {
+        role.permissions.iter().map(|name| Permission {
             resource_server: api.clone(),
             name: name.clone(),
         })
@@ -142,52 +162,27 @@ fn role_changes(
     let add: Vec<Permission> = everywhere.filter(|one| !permitted.contains(one)).collect();
     if !add.is_empty() {
         changes.push(Change::Permit {
-            role: name.to_owned(),
+            role: role.name.clone(),
             add,
         });
     }
 }
 
 fn endpoint_change(webhook: &Webhook, endpoints: &[WebhookEndpoint]) -> Option<Change> {
-    let events: Vec<String> = webhook.events.iter().map(ToString::to_string).collect();
-    let lacks = |endpoint: &WebhookEndpoint| missing(&events, |event| sends(endpoint, event));
-    // The one that needs least: several may lead here, of which one is enough.
-    let Some(best) = endpoint_of(webhook, endpoints).min_by_key(|endpoint| {
-        (
-            lacks(endpoint).len() + usize::from(!endpoint.enabled),
-            !endpoint.enabled,
-        )
-    }) else {
+    let owned = |events: &[&str]| events.iter().map(ToString::to_string).collect();
+    let Some(best) = webhook.best(endpoints) else {
         return Some(Change::MakeEndpoint {
             url: webhook.url.clone(),
-            events,
+            events: owned(webhook.events),
         });
     };
-    let (add, enable) = (lacks(best), !best.enabled);
+    let (add, enable) = (webhook.missing(best), !best.enabled);
     (enable || !add.is_empty()).then(|| Change::ExtendEndpoint {
         id: best.id.clone(),
         url: best.url.clone(),
-        add,
+        add: owned(&add),
         enable,
     })
-}
-
-/// The endpoints that lead here.
-pub(super) fn endpoint_of<'a>(
-    webhook: &Webhook,
-    endpoints: &'a [WebhookEndpoint],
-) -> impl Iterator<Item = &'a WebhookEndpoint> {
-    endpoints
-        .iter()
-        .filter(|endpoint| same_url(&endpoint.url, &webhook.url))
-}
-
-/// Whether the endpoint is sent this event.
-fn sends(endpoint: &WebhookEndpoint, event: &str) -> bool {
-    endpoint
-        .events
-        .iter()
-        .any(|sent| sent == "*" || sent == event)
 }
 
 /// Those of `wanted` that are not there.

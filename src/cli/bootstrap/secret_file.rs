@@ -1,14 +1,20 @@
 //! The file that a signing secret is written to. It is opened before the secret is made: Stripe tells it once.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{self, Read as _, Write};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use crate::types::Secret;
 
 /// For its owner alone.
 const MODE: u32 = 0o600;
+/// More than a secret needs.
+const MAX_SECRET: u64 = 1024;
 
 /// An empty file, ready to be written to.
 pub(super) struct SecretFile {
@@ -65,16 +71,69 @@ impl SecretFile {
     }
 }
 
+/// What is looked at is what was opened, not what has this name a moment later.
 fn empty(path: &Path) -> io::Result<File> {
-    // Before it is opened: a pipe would wait for a reader.
-    let known = fs::metadata(path)?;
+    // A link may lead to what belongs to somebody else, and a pipe would wait for a reader.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = OpenOptions::new()
+        .write(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            return Err(taken("it is a link, and is not followed"));
+        }
+        Err(error) => return Err(error),
+    };
+    let known = file.metadata()?;
     if !known.is_file() || known.len() > 0 {
-        let message = "it is there already, and not an empty file; nothing is overwritten";
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+        return Err(taken(
+            "it is there already, and not an empty file; nothing is overwritten",
+        ));
     }
-    let file = OpenOptions::new().write(true).open(path)?;
+    if known.uid() != geteuid().as_raw() {
+        return Err(taken("it belongs to another user, who could read it"));
+    }
     file.set_permissions(Permissions::from_mode(MODE))?;
     Ok(file)
+}
+
+fn taken(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::AlreadyExists, why)
+}
+
+/// What is in a file that was named for a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// It is not there, or empty.
+    Nothing,
+    /// A signing secret.
+    Secret,
+    /// Something else, or what cannot be read.
+    Other,
+}
+
+/// Looks into the file.
+pub(super) fn content(path: &Path) -> Content {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Content::Nothing,
+        Err(_) => return Content::Other,
+    };
+    let is_file = file.metadata().is_ok_and(|known| known.is_file());
+    let mut text = String::new();
+    let read = file.take(MAX_SECRET).read_to_string(&mut text);
+    match text.trim() {
+        _ if !is_file || read.is_err() => Content::Other,
+        "" => Content::Nothing,
+        text if text.starts_with("whsec_") => Content::Secret,
+        _ => Content::Other,
+    }
 }
 
 #[cfg(test)]
@@ -115,5 +174,49 @@ mod tests {
         assert!(SecretFile::open(folder.path()).is_err());
         assert!(SecretFile::open(&folder.path().join("none/x")).is_err());
         assert!(SecretFile::open(Path::new("/dev/null")).is_err());
+    }
+
+    #[test]
+    fn a_link_is_not_followed_and_a_pipe_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        fs::write(&target, "").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let refused = SecretFile::open(&link).err().unwrap();
+        assert!(refused.to_string().contains("a link"), "{refused}");
+        assert!(target.exists());
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        assert!(SecretFile::open(&pipe).is_err());
+        assert_eq!(content(&pipe), Content::Other);
+    }
+
+    #[test]
+    fn a_file_of_another_user_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let theirs = folder.path().join("theirs");
+        fs::write(&theirs, "").unwrap();
+        // Only root may give a file away.
+        if std::os::unix::fs::chown(&theirs, Some(65534), None).is_ok() {
+            let refused = SecretFile::open(&theirs).err().unwrap();
+            assert!(refused.to_string().contains("another user"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_looked_into() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        assert_eq!(content(&file), Content::Nothing);
+        for (text, expected) in [
+            ("", Content::Nothing),
+            (" \n", Content::Nothing),
+            ("whsec_a\n", Content::Secret),
+            ("mine", Content::Other),
+        ] {
+            fs::write(&file, text).unwrap();
+            assert_eq!(content(&file), expected, "{text:?}");
+        }
+        assert_eq!(content(folder.path()), Content::Other);
     }
 }

@@ -1,11 +1,13 @@
 //! The Stripe account: whether the key works, whose it is, what it may do, and the customer portal.
 
-use super::patience::{CALL, Patience, together};
+use super::patience::{CALL, Patience};
 use super::report::Check;
+use super::webhook::Arrivals;
 use super::{prices, webhook};
 use crate::cli::wanted::Webhook;
 use crate::config::Billing;
 use crate::stripe::{Account, Client, Error, Kind, Right};
+use crate::together::together;
 
 const KEY: &str = "key";
 const ACCOUNT: &str = "account";
@@ -25,10 +27,11 @@ const CAN_BE_MISSED: [Right; 4] = [
 /// Everything that Stripe tells of the account.
 pub(super) async fn check(
     client: &Client,
-    billing: &Billing,
+    arrivals: Arrivals<'_>,
     wanted: &Webhook,
     patience: Patience,
 ) -> Vec<Check> {
+    let billing = arrivals.billing;
     let restricted = billing.stripe.secret_key.expose().starts_with("rk_");
     let mut checks = key(client, billing, restricted, patience).await;
     if checks.iter().any(is_hopeless) {
@@ -47,7 +50,7 @@ pub(super) async fn check(
         rights,
         prices::check(client, billing, patience),
         portal(client, patience),
-        webhook::endpoints(client, wanted, patience),
+        webhook::endpoints(client, wanted, arrivals, patience),
     );
     checks.extend(rights);
     checks.extend(prices);
@@ -161,7 +164,6 @@ fn mode(live: bool) -> &'static str {
 
 /// What a restricted key may do. Each is asked in a way that changes nothing.
 async fn rights(client: &Client, patience: Patience) -> Vec<Check> {
-    const NAME: &str = "rights";
     let ask = async |right: Right| (right, patience.wait(CALL, client.may(right)).await);
     let asked = together(Right::NEEDED.iter().map(|right| ask(*right))).await;
     let (mut needed, mut missed, mut untold) = (Vec::new(), Vec::new(), Vec::new());
@@ -173,27 +175,23 @@ async fn rights(client: &Client, patience: Patience) -> Vec<Check> {
             Some(Err(_)) | None => untold.push(right.name()),
         }
     }
+    lacking(&needed.join(", "), &missed.join(", "), &untold.join(", "))
+}
+
+/// Each is a list with commas: what it needs, what can be missed, and what could not be told.
+fn lacking(needed: &str, missed: &str, untold: &str) -> Vec<Check> {
+    const NAME: &str = "rights";
+    let lacks = |rights: &str| format!("the key lacks {rights}");
     let grant =
         |rights: &str| format!("Give the key {rights} in the Stripe dashboard, below {KEYS}.");
     let mut checks = Vec::new();
     if !needed.is_empty() {
-        let needed = needed.join(", ");
-        checks.push(Check::fail(
-            NAME,
-            format!("the key lacks {needed}"),
-            grant(&needed),
-        ));
+        checks.push(Check::fail(NAME, lacks(needed), grant(needed)));
     }
     if !missed.is_empty() {
-        let missed = missed.join(", ");
-        checks.push(Check::warn(
-            NAME,
-            format!("the key lacks {missed}"),
-            grant(&missed),
-        ));
+        checks.push(Check::warn(NAME, lacks(missed), grant(missed)));
     }
     if !untold.is_empty() {
-        let untold = untold.join(", ");
         let mend = format!("Compare the key's rights in the Stripe dashboard, below {KEYS}.");
         checks.push(Check::warn(NAME, format!("cannot be told: {untold}"), mend));
     }

@@ -10,20 +10,19 @@ use crate::cli::wanted::Wanted;
 
 /// What each line about them is called, at least in part.
 pub(super) const NAME: &str = "api";
+const TOKENS: &str = "api tokens";
 
 /// Looks at each.
 pub(super) async fn check(client: &Client, wanted: &Wanted, patience: Patience) -> Vec<Check> {
     let mut checks = Vec::new();
-    let mut seen = Vec::new();
-    let mut all_seen = true;
     for audience in &wanted.apis {
         match patience.wait(CALL, client.resource_server(audience)).await {
             Some(Ok(Some(api))) => {
                 checks.push(Check::pass(NAME, format!("{audience} is there")));
                 if !wanted.permissions.is_empty() {
                     checks.extend(settings(&api));
+                    checks.push(permissions(&api, &wanted.permissions));
                 }
-                seen.push(api);
             }
             Some(Ok(None)) => checks.push(Check::fail(
                 NAME,
@@ -33,13 +32,8 @@ pub(super) async fn check(client: &Client, wanted: &Wanted, patience: Patience) 
             other => {
                 let error = other.and_then(Result::err);
                 checks.push(unseen(NAME, audience, error.as_ref()));
-                all_seen = false;
             }
         }
-    }
-    // One that was not seen may have the rest.
-    if all_seen && !seen.is_empty() {
-        checks.extend(permissions(&seen, &wanted.permissions));
     }
     checks
 }
@@ -58,40 +52,39 @@ fn settings(api: &ResourceServer) -> [Check; 2] {
         let found = format!("off for {of}, so that roles give nobody a permission");
         Check::fail("api RBAC", found, switch("Enable RBAC"))
     };
-    let token = if api.puts_permissions() {
-        Check::pass("api tokens", format!("those for {of} hold permissions"))
-    } else {
-        let found = format!("those for {of} hold no permissions");
-        let mend = switch("Add Permissions in the Access Token");
-        Check::fail("api tokens", found, mend)
+    let mend = switch("Add Permissions in the Access Token");
+    let token = match &api.token_dialect {
+        Some(_) if api.puts_permissions() => {
+            Check::pass(TOKENS, format!("those for {of} hold permissions"))
+        }
+        Some(_) => Check::fail(TOKENS, format!("those for {of} hold no permissions"), mend),
+        None => {
+            let found = format!("Auth0 does not say whether those for {of} hold permissions");
+            Check::warn(TOKENS, found, mend)
+        }
     };
     [rbac, token]
 }
 
-/// Whether each permission that the config names exists.
-fn permissions(apis: &[ResourceServer], wanted: &[String]) -> Option<Check> {
+/// Whether the API has each permission that the config names: its tokens hold no others.
+fn permissions(api: &ResourceServer, wanted: &[String]) -> Check {
     const NAME: &str = "api permissions";
-    let there: BTreeSet<&str> = apis
-        .iter()
-        .flat_map(|api| api.scopes.iter().map(|(name, _)| name.as_str()))
-        .collect();
+    let there: BTreeSet<&str> = api.scopes.iter().map(|(name, _)| name.as_str()).collect();
     let missing: Vec<&str> = wanted
         .iter()
         .map(String::as_str)
         .filter(|name| !there.contains(name))
         .collect();
-    match (wanted.len(), missing.as_slice()) {
-        (0, _) => None,
-        (count, []) => Some(Check::pass(
-            NAME,
-            format!("all {count} that the config names exist"),
-        )),
-        (_, missing) => Some(Check::fail(
-            NAME,
-            format!("{} not there", missing.join(", ")),
-            "Run `tollgate bootstrap`, or add them to the API in the Auth0 dashboard.",
-        )),
+    let of = &api.identifier;
+    if missing.is_empty() {
+        let count = wanted.len();
+        return Check::pass(NAME, format!("{of} has all {count} that the config names"));
     }
+    Check::fail(
+        NAME,
+        format!("{of} lacks {}", missing.join(", ")),
+        "Run `tollgate bootstrap`, or add them to the API in the Auth0 dashboard.",
+    )
 }
 
 #[cfg(test)]
@@ -119,21 +112,22 @@ mod tests {
         assert_eq!(of(true, authz), [Status::Pass, Status::Pass]);
         assert_eq!(of(false, authz), [Status::Fail, Status::Pass]);
         assert_eq!(of(true, Some("access_token")), [Status::Pass, Status::Fail]);
-        assert_eq!(of(false, None), [Status::Fail, Status::Fail]);
+        assert_eq!(of(false, None), [Status::Fail, Status::Warn]);
+        assert_eq!(
+            of(true, None),
+            [Status::Pass, Status::Warn],
+            "a short answer"
+        );
     }
 
     #[test]
-    fn a_permission_exists_where_one_of_the_apis_has_it_and_those_that_are_missing_are_named() {
-        let apis = [api(&["a", "b"], true, None), api(&["c"], true, None)];
+    fn an_api_has_every_permission_and_those_that_it_lacks_are_named() {
         let wanted =
             |names: &[&str]| -> Vec<String> { names.iter().map(ToString::to_string).collect() };
-        let check = permissions(&apis, &wanted(&["a", "c"])).unwrap();
-        assert_eq!(check.status, Status::Pass);
-        let check = permissions(&apis, &wanted(&["a", "d", "e"])).unwrap();
-        assert_eq!(
-            (check.status, check.found.as_str()),
-            (Status::Fail, "d, e not there")
-        );
-        assert_eq!(permissions(&apis, &wanted(&[])), None);
+        let api = api(&["a", "b"], true, None);
+        assert_eq!(permissions(&api, &wanted(&["a"])).status, Status::Pass);
+        let check = permissions(&api, &wanted(&["a", "d", "e"]));
+        assert_eq!(check.status, Status::Fail);
+        assert!(check.found.ends_with("lacks d, e"), "{check:?}");
     }
 }

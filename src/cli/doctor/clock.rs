@@ -33,7 +33,7 @@ pub(super) async fn check(
         }
     };
     let answered = SystemClock.since_epoch();
-    match date(&answer.headers) {
+    match told_at(&answer.headers) {
         Some(date) => told(whose, skew(date, asked, answered), limit, limited_by),
         None => Check::warn(
             NAME,
@@ -90,10 +90,16 @@ fn skew(date: Duration, asked: Duration, answered: Duration) -> Skew {
     }
 }
 
-fn date(headers: &HeaderMap) -> Option<Duration> {
+/// What the time was when the answer left for here: `Date` is when it was made, and a cache that kept it since says in `Age`
+/// for how many seconds (RFC 9111, section 5.1).
+fn told_at(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::DATE)?.to_str().ok()?;
     let date = httpdate::parse_http_date(text).ok()?;
-    date.duration_since(UNIX_EPOCH).ok()
+    let date = date.duration_since(UNIX_EPOCH).ok()?;
+    let age = headers.get(header::AGE).and_then(|age| age.to_str().ok());
+    // One that cannot be read says nothing.
+    let age = age.and_then(|age| age.trim().parse::<u32>().ok());
+    Some(date + Duration::from_secs(age.unwrap_or_default().into()))
 }
 
 #[cfg(test)]
@@ -140,10 +146,28 @@ mod tests {
         let read = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::DATE, text.parse().unwrap());
-            date(&headers)
+            told_at(&headers)
         };
         let expected = Some(Duration::from_secs(784_111_777));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), expected);
         assert_eq!(read("yesterday"), None);
+    }
+
+    #[test]
+    fn what_a_cache_kept_is_as_much_older_as_it_says() {
+        for (age, expected) in [
+            ("0", 784_111_777),
+            ("600", 784_112_377),
+            ("-1", 784_111_777),
+            ("soon", 784_111_777),
+            ("99999999999999999999", 784_111_777),
+        ] {
+            let mut headers = HeaderMap::new();
+            let date = "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap();
+            headers.insert(header::DATE, date);
+            headers.insert(header::AGE, age.parse().unwrap());
+            let expected = Some(Duration::from_secs(expected));
+            assert_eq!(told_at(&headers), expected, "{age}");
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! The config file itself: it was read, and does what its `tests:` say.
 
 use super::report::Check;
-use crate::config::{Config, Expect, TestCase};
-use crate::gate::{made_up, verdict};
-use crate::policy::Credential;
+use crate::cli::check::holds;
+use crate::config::Config;
+
+const FILE: &str = "file";
 
 /// A file that could not be read is no check: the command ends before.
 pub(super) fn check(config: &Config) -> Vec<Check> {
-    let file = Check::pass("file", format!("{} is valid", config.file.display()));
+    let file = file(config);
     let lines: Vec<String> = config
         .tests
         .iter()
@@ -26,13 +27,18 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
     vec![file, tests]
 }
 
-fn holds(config: &Config, test: &TestCase) -> bool {
-    let credential = match &test.permissions {
-        None => Credential::None,
-        Some(permissions) => made_up(permissions),
-    };
-    let verdict = verdict(&config.gate, &test.method, &test.path, credential);
-    verdict.refused.map_or(Expect::Allow, Expect::Refuse) == test.expect
+/// Whether it can be served as it is: signing secrets may be written down before they are there.
+fn file(config: &Config) -> Check {
+    let name = config.file.display();
+    let unset = config.billing.as_ref().map(|billing| billing.unset_secrets);
+    match unset {
+        None | Some(0) => Check::pass(FILE, format!("{name} is valid")),
+        Some(_) => Check::warn(
+            FILE,
+            format!("{name} is whole but for the webhook's signing secret"),
+            "Set it as `webhook secret` below says; until then `tollgate serve` refuses the file.",
+        ),
+    }
 }
 
 #[cfg(test)]

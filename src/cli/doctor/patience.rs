@@ -1,8 +1,5 @@
 //! How long doctor waits: for one call, and for all of it.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -35,25 +32,4 @@ impl Patience {
         let end = self.end.min(Instant::now() + longest);
         timeout_at(end, work).await.ok()
     }
-}
-
-/// What each of them gives, in their order; all are under way at once. For a few.
-pub(super) async fn together<F: Future>(few: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<Pin<Box<F>>> = few.into_iter().map(Box::pin).collect();
-    let mut done: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
-    poll_fn(|context| {
-        let each = running.iter_mut().zip(&mut done);
-        for (future, done) in each.filter(|(_, done)| done.is_none()) {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                *done = Some(output);
-            }
-        }
-        if done.iter().all(Option::is_some) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    })
-    .await;
-    done.into_iter().flatten().collect()
 }

@@ -1,11 +1,12 @@
 //! The prices of the plans.
 
 use super::account::not_seen;
-use super::patience::{CALL, Patience, together};
+use super::patience::{CALL, Patience};
 use super::report::Check;
 use crate::config::Billing;
 use crate::entitlement::Mode;
 use crate::stripe::{Client, Price};
+use crate::together::together;
 
 /// One price of a plan.
 struct Sold<'a> {
@@ -60,33 +61,17 @@ fn judge(sold: &Sold<'_>, found: Option<&Price>, live: bool) -> Check {
             format!("Write the id of a price of this account and mode for the plan {plan}."),
         );
     };
-    let kind = |recurring: bool| if recurring { "recurring" } else { "one-time" };
     let wanted = sold.mode == Mode::Subscription;
-    if let Some(recurring) = found.recurring
-        && recurring != wanted
-    {
-        let mode = match sold.mode {
-            Mode::Subscription => "subscription",
-            Mode::Payment => "payment",
-        };
-        let found = format!(
-            "{price} is {}, and the plan's mode is {mode}",
-            kind(recurring)
-        );
-        let mend = format!(
-            "Write a {} price for the plan {plan}, or correct its mode.",
-            kind(wanted)
-        );
-        return Check::fail(&name, found, mend);
+    if found.recurring.is_some_and(|is| is != wanted) {
+        return of_the_other_kind(sold);
     }
     if found.live.is_some_and(|of| of != live) {
         let found = format!("{price} is of the other mode than the key");
         let mend = format!("Write a price of the key's mode for the plan {plan}.");
         return Check::fail(&name, found, mend);
     }
-    let told = format!("{price}, {}", kind(wanted));
     match (found.active, sold.first) {
-        (true, _) => Check::pass(&name, told),
+        (true, _) => Check::pass(&name, format!("{price}, {}", kind(wanted))),
         (false, true) => Check::fail(
             &name,
             format!("{price} is archived, so nobody can buy it"),
@@ -100,6 +85,30 @@ fn judge(sold: &Sold<'_>, found: Option<&Price>, live: bool) -> Check {
             "Leave it as long as somebody pays it.",
         ),
     }
+}
+
+/// Recurring where it is to be paid once, or the other way round.
+fn of_the_other_kind(sold: &Sold<'_>) -> Check {
+    let (mode, wanted) = match sold.mode {
+        Mode::Subscription => ("subscription", true),
+        Mode::Payment => ("payment", false),
+    };
+    let (plan, price) = (sold.plan, sold.price);
+    Check::fail(
+        &sold.line(),
+        format!(
+            "{price} is {}, and the plan's mode is {mode}",
+            kind(!wanted)
+        ),
+        format!(
+            "Write a {} price for the plan {plan}, or correct its mode.",
+            kind(wanted)
+        ),
+    )
+}
+
+fn kind(recurring: bool) -> &'static str {
+    if recurring { "recurring" } else { "one-time" }
 }
 
 #[cfg(test)]

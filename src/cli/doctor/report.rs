@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::cli::harmless::harmless;
+
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -195,17 +197,11 @@ fn print_line(check: &Check, width: usize, colours: bool, out: &mut dyn Write) -
     } else {
         write!(out, "{word}")?;
     }
-    writeln!(out, "  {name:width$}  {}", plain(found))?;
+    writeln!(out, "  {name:width$}  {}", harmless(found))?;
     match mend {
-        Some(mend) => writeln!(out, "      {:width$}  -> {}", "", plain(mend)),
+        Some(mend) => writeln!(out, "      {:width$}  -> {}", "", harmless(mend)),
         None => Ok(()),
     }
-}
-
-/// Names come from outside, and a terminal obeys control characters.
-fn plain(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().map(shown).collect()
 }
 
 #[cfg(test)]

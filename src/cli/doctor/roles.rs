@@ -36,52 +36,39 @@ async fn look(
     let named = roles.iter().filter(|role| role.name == wanted.name);
     let named: Vec<&Role> = named.collect();
     let Some(role) = named.first() else {
+        let found = "the tenant has no role of this name";
         let mend = "Run `tollgate bootstrap`, or make it in the Auth0 dashboard below User Management > Roles.";
-        return vec![Check::fail(
-            &line,
-            "the tenant has no role of this name",
-            mend,
-        )];
+        return vec![Check::fail(&line, found, mend)];
     };
     let mut checks = Vec::new();
     if named.len() > 1 {
-        let found = format!(
-            "{} roles have this name, and Tollgate takes one",
-            named.len()
-        );
-        checks.push(Check::warn(
-            &line,
-            found,
-            "Delete or rename the others in Auth0.",
-        ));
+        let count = named.len();
+        let found = format!("{count} roles have this name, and Tollgate takes one");
+        let mend = "Delete or rename the others in Auth0.";
+        checks.push(Check::warn(&line, found, mend));
     }
-    checks.push(
-        match patience.wait(CALL, client.permissions_of(role)).await {
-            Some(Ok(held)) => compare(&line, apis, &wanted.permissions, &held),
-            other => {
-                let error = other.and_then(Result::err);
-                unseen(&line, "what it allows is", error.as_ref())
-            }
-        },
-    );
+    let held = patience.wait(CALL, client.permissions_of(role)).await;
+    checks.push(match held {
+        Some(Ok(held)) => compare(&line, apis, &wanted.permissions, &held),
+        other => {
+            let error = other.and_then(Result::err);
+            unseen(&line, "what it allows is", error.as_ref())
+        }
+    });
     checks
 }
 
-/// What the role allows on our APIs, against what it should.
+/// What the role allows on our APIs, against what it should: each permission on each of them.
 fn compare(line: &str, apis: &[String], wanted: &[String], held: &[Permission]) -> Check {
-    let ours = held
+    let on = |api| wanted.iter().map(move |name| (api, name.as_str()));
+    let should: BTreeSet<(&str, &str)> = apis.iter().map(String::as_str).flat_map(on).collect();
+    let does: BTreeSet<(&str, &str)> = held
         .iter()
-        .filter(|held| apis.contains(&held.resource_server));
-    let held: BTreeSet<&str> = ours.map(|held| held.name.as_str()).collect();
-    let wanted: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
-    let but = |these: &BTreeSet<&str>, those: &BTreeSet<&str>| -> String {
-        these
-            .difference(those)
-            .copied()
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let (missing, more) = (but(&wanted, &held), but(&held, &wanted));
+        .filter(|held| apis.contains(&held.resource_server))
+        .map(|held| (held.resource_server.as_str(), held.name.as_str()))
+        .collect();
+    let but = |these: &BTreeSet<_>, those| named(these.difference(those), apis.len());
+    let (missing, more) = (but(&should, &does), but(&does, &should));
     if !missing.is_empty() {
         let mend = "Run `tollgate bootstrap`, or give them to the role in the Auth0 dashboard.";
         Check::fail(line, format!("does not allow {missing}"), mend)
@@ -90,11 +77,18 @@ fn compare(line: &str, apis: &[String], wanted: &[String], held: &[Permission]) 
         let found = format!("allows {more} too, which the config does not say");
         Check::warn(line, found, mend)
     } else {
-        Check::pass(
-            line,
-            format!("allows what the config says ({})", wanted.len()),
-        )
+        let count = wanted.len();
+        Check::pass(line, format!("allows what the config says ({count})"))
     }
+}
+
+/// Of several APIs each permission says whose it is.
+fn named<'a>(permissions: impl Iterator<Item = &'a (&'a str, &'a str)>, apis: usize) -> String {
+    let name = |(api, name): &(&str, &str)| match apis {
+        0 | 1 => (*name).to_owned(),
+        _ => format!("{name} of {api}"),
+    };
+    permissions.map(name).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -129,6 +123,27 @@ mod tests {
         let (status, found) = compared(&["a"], &[(API, "a"), (API, "z")]);
         assert_eq!(status, Status::Warn);
         assert!(found.contains("allows z too"), "{found}");
+    }
+
+    #[test]
+    fn a_role_allows_what_it_should_on_each_of_the_apis() {
+        let second = "https://second.example.test";
+        let apis = [API.to_owned(), second.to_owned()];
+        let permission = |api: &str| Permission {
+            resource_server: api.to_owned(),
+            name: "a".to_owned(),
+        };
+        let compared = |held: &[Permission]| compare("role x", &apis, &["a".to_owned()], held);
+        let both = [permission(second), permission(API)];
+        assert_eq!(compared(&both).status, Status::Pass);
+        let check = compared(&both[1..]);
+        assert_eq!(
+            (check.status, check.found.as_str()),
+            (
+                Status::Fail,
+                "does not allow a of https://second.example.test"
+            )
+        );
     }
 
     #[test]

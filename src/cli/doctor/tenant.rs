@@ -1,6 +1,7 @@
 //! The Management API: its token, what that may do, and what the tenant is set up with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::apis;
 use super::patience::{CALL, Patience};
@@ -14,6 +15,10 @@ use crate::telemetry::Metrics;
 
 const TOKEN: &str = "management token";
 const SCOPES: &str = "scopes";
+
+/// For so long one call is repeated while the tenant's rate limit is used up: less than [`CALL`], so that this is what is
+/// told in the end.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Without these no role can follow a payment.
 const NEEDED: [&str; 3] = ["read:roles", "read:users", "update:users"];
@@ -32,6 +37,9 @@ const FOR_BOOTSTRAP: [&str; 5] = [
     "update:resource_servers",
 ];
 
+const REACH: &str = "Check `auth0.domain` (or `auth0.url`), and that this machine gets there.";
+const LATER: &str = "Try again in a minute: the tenant's rate limit is used up.";
+
 /// Where scopes are granted.
 const GRANT: &str = "Applications > APIs > Auth0 Management API > Machine to Machine Applications";
 
@@ -45,8 +53,12 @@ pub(super) async fn check(
     let mut config = billing.auth0.clone();
     config.timeout = config.timeout.min(CALL);
     let client = match Client::new(config, Arc::new(SystemClock), Arc::clone(metrics)) {
-        Ok(client) => client,
-        Err(error) => return vec![Check::fail(TOKEN, error.to_string(), "See why in the log.")],
+        Ok(client) => client.patient(PATIENCE),
+        Err(error) => {
+            let found = format!("no HTTPS client can be made: {error}");
+            let mend = "Check that the system's certificates are installed and can be read.";
+            return vec![Check::fail(TOKEN, found, mend)];
+        }
     };
     let granted = match patience.wait(CALL, client.granted_scopes()).await {
         Some(Ok(granted)) => granted,
@@ -66,10 +78,17 @@ pub(super) async fn check(
 }
 
 fn without_token(found: &str, kind: &Kind) -> Vec<Check> {
-    let mend = if *kind == Kind::Client {
-        "Check `auth0.management`: the client's id and secret, and that it is authorised for the Auth0 Management API."
-    } else {
-        "Check `auth0.domain` (or `auth0.url`), and that this machine gets there."
+    let mend = match kind {
+        Kind::Client | Kind::NoUser | Kind::NoRole(_) | Kind::Invalid(_) => {
+            "Check `auth0.management`: the client's id and secret, and that it is authorised for the Auth0 Management API.".to_owned()
+        }
+        Kind::Scope(scopes) => grant(scopes),
+        Kind::Unreachable => REACH.to_owned(),
+        Kind::RateLimited => LATER.to_owned(),
+        Kind::Api(_) => "Try again later: Auth0 itself has trouble, see its status page.".to_owned(),
+        Kind::Unreadable => {
+            "Check that `auth0.domain` (or `auth0.url`) is the tenant: what answers there sells no tokens.".to_owned()
+        }
     };
     let unseen = |name| {
         Check::warn(
@@ -137,9 +156,7 @@ pub(super) fn unseen(name: &str, what: &str, error: Option<&Error>) -> Check {
             let found = format!("{what} not looked at: {scopes} not granted");
             return Check::warn(name, found, grant(scopes));
         }
-        Kind::RateLimited => {
-            "Try again in a minute: the tenant's rate limit is used up.".to_owned()
-        }
+        Kind::RateLimited => LATER.to_owned(),
         Kind::Unreachable
         | Kind::Api(_)
         | Kind::Client
@@ -173,6 +190,23 @@ mod tests {
         let check = &scopes(Some(&owned(&all[1..])))[0];
         assert!(check.found.contains("read:roles"), "{check:?}");
         assert_eq!(scopes(None)[0].status, Status::Warn);
+    }
+
+    #[test]
+    fn a_token_that_is_not_had_is_mended_where_the_trouble_is() {
+        for (kind, expected) in [
+            (Kind::Client, "auth0.management"),
+            (Kind::Unreachable, "this machine gets there"),
+            (Kind::RateLimited, "in a minute"),
+            (Kind::Api(503), "Try again later"),
+            (Kind::Unreadable, "sells no tokens"),
+        ] {
+            let check = &without_token("x", &kind)[0];
+            let mend = check.mend.as_deref().unwrap();
+            assert!(mend.contains(expected), "{kind:?}: {mend}");
+            let of_domain = matches!(kind, Kind::Unreachable | Kind::Unreadable);
+            assert_eq!(mend.contains("auth0.domain"), of_domain, "{kind:?}: {mend}");
+        }
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::account::not_seen;
+use super::ledger::Ledger;
 use super::patience::{CALL, Patience};
 use super::plain::{Answer, Plain};
 use super::report::Check;
-use crate::cli::wanted::{Webhook, same_url};
+use crate::cli::wanted::Webhook;
 use crate::config::Billing;
 use crate::stripe::{Client, WebhookEndpoint};
 
@@ -26,17 +27,33 @@ const FIRST_YEAR: u16 = 2019;
 
 /// The secret that signatures are checked with.
 pub(super) fn secret(billing: &Billing) -> Check {
-    match billing.endpoints.webhook_secrets.len() {
-        0 => Check::fail(
+    secrets(
+        billing.endpoints.webhook_secrets.len(),
+        billing.unset_secrets,
+    )
+}
+
+/// `there` of them can be used, `unset` are named and not there.
+fn secrets(there: usize, unset: usize) -> Check {
+    match (there, unset) {
+        (0, _) => Check::fail(
             SECRET,
             "there is none, so every event is refused",
             "Run `tollgate bootstrap --write-secret FILE`, or copy the endpoint's signing secret from the Stripe dashboard, and name it as `stripe.webhook.secrets`.",
         ),
-        1 => Check::pass(
+        (1, 0) => Check::pass(
             SECRET,
             "one is there; whether it is the endpoint's shows with the first event",
         ),
-        count => Check::pass(SECRET, format!("{count} are there, each is tried")),
+        (count, 0) => Check::pass(SECRET, format!("{count} are there, each is tried")),
+        (there, unset) => Check::fail(
+            SECRET,
+            format!(
+                "{unset} of {} that the file names not there, so `tollgate serve` refuses the file",
+                there + unset
+            ),
+            "Set the variable or write the file that `stripe.webhook.secrets` names, with what `tollgate bootstrap --write-secret FILE` or the Stripe dashboard gives, or take it out of the list.",
+        ),
     }
 }
 
@@ -64,9 +81,18 @@ fn is_ours(answer: &Answer) -> bool {
 }
 
 /// What Stripe knows of where to send events.
-pub(super) async fn endpoints(client: &Client, wanted: &Webhook, patience: Patience) -> Vec<Check> {
+pub(super) async fn endpoints(
+    client: &Client,
+    wanted: &Webhook,
+    arrivals: Arrivals<'_>,
+    patience: Patience,
+) -> Vec<Check> {
     match patience.wait(CALL, client.webhook_endpoints()).await {
-        Some(Ok(endpoints)) => judge(&endpoints, wanted),
+        Some(Ok(endpoints)) => match wanted.best(&endpoints) {
+            Some(best) => judge(best, &endpoints, wanted),
+            None if arrivals.are_seen().await => vec![by_another_way(&wanted.url)],
+            None => vec![nowhere(&endpoints, &wanted.url)],
+        },
         Some(Err(error)) => {
             let mend = "Give the key the right Webhook Endpoints: Read, or compare the endpoint in the Stripe dashboard, below Developers > Webhooks.";
             vec![Check::warn(ENDPOINT, not_seen(&error), mend)]
@@ -79,33 +105,50 @@ pub(super) async fn endpoints(client: &Client, wanted: &Webhook, patience: Patie
     }
 }
 
-fn judge(endpoints: &[WebhookEndpoint], wanted: &Webhook) -> Vec<Check> {
+/// Whether events come, whatever the list of endpoints says.
+#[derive(Clone, Copy)]
+pub(super) struct Arrivals<'a> {
+    pub(super) billing: &'a Billing,
+    pub(super) ledger: &'a Ledger<'a>,
+}
+
+impl Arrivals<'_> {
+    /// They are taken in only with a secret.
+    async fn are_seen(self) -> bool {
+        !self.billing.endpoints.webhook_secrets.is_empty() && self.ledger.had_events_lately().await
+    }
+}
+
+/// Judges the endpoint that counts, and whether there are more.
+fn judge(best: &WebhookEndpoint, endpoints: &[WebhookEndpoint], wanted: &Webhook) -> Vec<Check> {
     let url = &wanted.url;
-    let here: Vec<_> = endpoints
-        .iter()
-        .filter(|known| same_url(&known.url, url))
-        .collect();
-    // Of several, one that is switched on counts.
-    let Some(endpoint) = here.iter().find(|known| known.enabled).or(here.first()) else {
-        return vec![nowhere(endpoints, url)];
-    };
-    let mut checks = vec![if endpoint.enabled {
-        Check::pass(ENDPOINT, format!("{} is sent to {url}", endpoint.id))
+    let mut checks = vec![if best.enabled {
+        Check::pass(ENDPOINT, format!("{} is sent to {url}", best.id))
     } else {
         let mend = "Run `tollgate bootstrap`, or switch it on in the Stripe dashboard, below Developers > Webhooks.";
-        let found = format!("{} for {url} is switched off", endpoint.id);
+        let found = format!("{} for {url} is switched off", best.id);
         Check::fail(ENDPOINT, found, mend)
     }];
-    let active = here.iter().filter(|known| known.enabled).count();
+    let here = wanted.leading_here(endpoints).into_iter();
+    let active = here.filter(|known| known.enabled).count();
     if active > 1 {
         let found =
             format!("{active} endpoints point to {url}, so each event comes {active} times");
         let mend = "Delete all but one in the Stripe dashboard, below Developers > Webhooks.";
         checks.push(Check::warn(ENDPOINT, found, mend));
     }
-    checks.push(events(endpoint, wanted.events));
-    checks.push(version(endpoint.api_version.as_deref()));
+    checks.push(events(&wanted.missing(best), wanted.events.len()));
+    checks.push(version(best.api_version.as_deref()));
     checks
+}
+
+/// Event destinations that are no webhook endpoints are not among them, and send here all the same.
+fn by_another_way(url: &str) -> Check {
+    Check::warn(
+        ENDPOINT,
+        format!("none points to {url}, yet events came in the last 7 days"),
+        "Leave it if they come by an event destination, for thin events say, which the list of webhook endpoints does not hold; else write the endpoint's address as `stripe.webhook.url`, or run `tollgate bootstrap`.",
+    )
 }
 
 fn nowhere(endpoints: &[WebhookEndpoint], url: &str) -> Check {
@@ -130,23 +173,9 @@ fn nowhere(endpoints: &[WebhookEndpoint], url: &str) -> Check {
     }
 }
 
-fn events(endpoint: &WebhookEndpoint, wanted: &[&str]) -> Check {
-    let sent = |wanted: &&&str| {
-        endpoint
-            .events
-            .iter()
-            .any(|sent| sent == "*" || sent == **wanted)
-    };
-    let missing: Vec<&str> = wanted
-        .iter()
-        .filter(|wanted| !sent(wanted))
-        .copied()
-        .collect();
+fn events(missing: &[&str], needed: usize) -> Check {
     if missing.is_empty() {
-        return Check::pass(
-            EVENTS,
-            format!("all {} that are needed are sent", wanted.len()),
-        );
+        return Check::pass(EVENTS, format!("all {needed} that are needed are sent"));
     }
     let mend = "Run `tollgate bootstrap`, or add them to the endpoint in the Stripe dashboard.";
     Check::fail(EVENTS, format!("not sent: {}", missing.join(", ")), mend)
@@ -193,7 +222,11 @@ mod tests {
             url: URL.into(),
             events: &["invoice.paid", "charge.refunded"],
         };
-        let checks = judge(endpoints, &wanted).into_iter();
+        let checks = match wanted.best(endpoints) {
+            Some(best) => judge(best, endpoints, &wanted),
+            None => vec![nowhere(endpoints, URL)],
+        };
+        let checks = checks.into_iter();
         checks.map(|check| (check.status, check.found)).collect()
     }
 
@@ -217,8 +250,29 @@ mod tests {
         );
         let twice = [endpoint(URL, &all, true), endpoint(URL, &all, true)];
         assert_eq!(statuses(&twice), [pass, Status::Warn, pass, pass]);
+        let on = endpoint(URL, &["invoice.paid"], true);
+        let complete_and_off = [endpoint(URL, &all, false), on];
+        let judged = judged(&complete_and_off);
+        assert_eq!(
+            (judged[0].0, judged[1].0),
+            (pass, Status::Fail),
+            "the one that is on counts"
+        );
         let one_off = [endpoint(URL, &all, false), endpoint(URL, &all, true)];
         assert_eq!(statuses(&one_off), [pass; 3]);
+    }
+
+    #[test]
+    fn a_secret_that_the_file_names_and_that_is_not_there_fails_beside_others_too() {
+        for (there, unset, expected) in [
+            (1, 0, Status::Pass),
+            (2, 0, Status::Pass),
+            (0, 0, Status::Fail),
+            (0, 1, Status::Fail),
+            (1, 1, Status::Fail),
+        ] {
+            assert_eq!(secrets(there, unset).status, expected, "{there} {unset}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::cli::harmless::{harmless, harmless_lines};
 use crate::reply::timestamp;
 use crate::store::{Entitlement, Event, JobStatus, RoleChange};
 
@@ -152,11 +153,11 @@ pub(super) fn print_list(lines: &[Line], dead: &[DeadJob], out: &mut dyn Write) 
     for line in lines {
         let about = line.user.as_ref().or(line.customer.as_ref());
         let about = about.or(line.reason.as_ref()).map_or("-", String::as_str);
-        writeln!(
-            out,
+        let shown = format!(
             "{:20}  {:9}  {:id$}  {:kind$}  {about}",
             line.received_at, line.state, line.id, line.event_type
-        )?;
+        );
+        writeln!(out, "{}", harmless(&shown))?;
     }
     if !dead.is_empty() {
         writeln!(
@@ -167,84 +168,58 @@ pub(super) fn print_list(lines: &[Line], dead: &[DeadJob], out: &mut dyn Write) 
     }
     for job in dead {
         let error = job.error.as_deref().unwrap_or("-");
-        writeln!(
-            out,
-            "  {}, since {}, {}: {error}",
-            job.about,
-            job.since,
-            count(job.attempts as usize, "try")
-        )?;
+        let tries = count(job.attempts as usize, "try");
+        let shown = format!("  {}, since {}, {tries}: {error}", job.about, job.since);
+        writeln!(out, "{}", harmless(&shown))?;
     }
     Ok(())
 }
 
 /// Prints one event for people.
 pub(super) fn print_one(detail: &Detail, out: &mut dyn Write) -> io::Result<()> {
-    let line = &detail.line;
-    let none = || "-".to_owned();
-    let mode = if detail.livemode { "live" } else { "test" };
-    for (name, value) in [
-        ("id", line.id.clone()),
-        ("type", line.event_type.clone()),
-        ("mode", mode.to_owned()),
-        ("state", line.state.to_owned()),
-        ("reason", line.reason.clone().unwrap_or_else(none)),
-        ("created", detail.created_at.clone()),
-        ("received", line.received_at.clone()),
-        (
-            "processed",
-            detail.processed_at.clone().unwrap_or_else(none),
-        ),
-        ("customer", line.customer.clone().unwrap_or_else(none)),
-        ("user", line.user.clone().unwrap_or_else(none)),
-        ("plan now", detail.plan.clone().unwrap_or_else(none)),
-        (
-            "confirmed",
-            detail.confirmed_at.clone().unwrap_or_else(none),
-        ),
-        (
-            "roles",
-            detail
-                .roles
-                .as_ref()
-                .map_or_else(none, |roles| roles.join(", ")),
-        ),
-    ] {
-        writeln!(out, "{name:<10} {value}")?;
+    for (name, value) in fields(detail) {
+        writeln!(out, "{name:<10} {}", harmless(&value))?;
     }
     if let Some(job) = &detail.job {
         let error = job.error.as_deref().unwrap_or("-");
-        writeln!(
-            out,
-            "job        {}, {}, next {}: {error}",
-            job.state,
-            count(job.attempts as usize, "try"),
-            job.run_at
-        )?;
+        let tries = count(job.attempts as usize, "try");
+        let (state, run_at) = (job.state, &job.run_at);
+        let shown = format!("{state}, {tries}, next {run_at}: {error}");
+        writeln!(out, "job        {}", harmless(&shown))?;
     }
     for change in &detail.role_changes {
         let result = change.error.as_deref().unwrap_or("done");
         let cause = change.event.as_ref().unwrap_or(&change.why);
-        writeln!(
-            out,
-            "audit      {}  {} {} ({cause}): {result}",
-            change.at, change.action, change.subject
-        )?;
+        let (at, action, subject) = (&change.at, change.action, &change.subject);
+        let shown = format!("{at}  {action} {subject} ({cause}): {result}");
+        writeln!(out, "audit      {}", harmless(&shown))?;
     }
     match &detail.body {
-        Some(body) => writeln!(out, "\n{}", harmless(&format!("{body:#}"))),
+        Some(body) => writeln!(out, "\n{}", harmless_lines(&format!("{body:#}"))),
         None => writeln!(out, "\nthe body is gone: it was kept for `store.retention`"),
     }
 }
 
-/// The text without what could play tricks on a terminal: buyers choose their names.
-fn harmless(text: &str) -> String {
-    let is_trick = |c: char| {
-        let is_bidi = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        (c.is_control() && c != '\n') || is_bidi
-    };
-    let shown = |c: char| if is_trick(c) { '\u{fffd}' } else { c };
-    text.chars().map(shown).collect()
+fn fields(detail: &Detail) -> [(&'static str, String); 13] {
+    let line = &detail.line;
+    let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+    let mode = if detail.livemode { "live" } else { "test" };
+    let roles = detail.roles.as_ref().map(|roles| roles.join(", "));
+    [
+        ("id", line.id.clone()),
+        ("type", line.event_type.clone()),
+        ("mode", mode.to_owned()),
+        ("state", line.state.to_owned()),
+        ("reason", or_none(&line.reason)),
+        ("created", detail.created_at.clone()),
+        ("received", line.received_at.clone()),
+        ("processed", or_none(&detail.processed_at)),
+        ("customer", or_none(&line.customer)),
+        ("user", or_none(&line.user)),
+        ("plan now", or_none(&detail.plan)),
+        ("confirmed", or_none(&detail.confirmed_at)),
+        ("roles", or_none(&roles)),
+    ]
 }
 
 /// `1 job`, `2 jobs`.
@@ -259,17 +234,4 @@ pub(super) fn count(number: usize, what: &str) -> String {
 /// Milliseconds as ISO 8601, to the second.
 fn moment(millis: i64) -> String {
     timestamp(millis.div_euclid(1000))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_buyer_wrote_plays_no_tricks_on_a_terminal() {
-        assert_eq!(
-            harmless("Zoë\n\u{9b}31m\u{202e}x\u{7f}"),
-            "Zoë\n\u{fffd}31m\u{fffd}x\u{fffd}"
-        );
-    }
 }

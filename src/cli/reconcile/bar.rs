@@ -53,11 +53,6 @@ impl Bar {
             let now = *progress.borrow_and_update();
             let template = if now.total == 0 { COUNT } else { PART };
             let is_new = shown != Some((now.phase, template));
-            // One draw each time, of all that changed.
-            self.bar.update(|state| {
-                state.set_len(now.total);
-                state.set_pos(now.done);
-            });
             if is_new {
                 if let Ok(style) = ProgressStyle::with_template(template) {
                     self.bar.set_style(style);
@@ -67,6 +62,11 @@ impl Bar {
                 self.bar.reset_eta();
                 shown = Some((now.phase, template));
             }
+            // One draw each time, of all that changed.
+            self.bar.update(|state| {
+                state.set_len(now.total);
+                state.set_pos(now.done);
+            });
         }
         std::future::pending().await
     }

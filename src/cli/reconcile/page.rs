@@ -23,6 +23,7 @@ pub(super) struct Answer {
     fixed: usize,
     left: usize,
     not_fixed: Vec<Left>,
+    held_back: u64,
     tied: u64,
     notes: Vec<String>,
     #[serde(skip)]
@@ -87,6 +88,13 @@ impl Answer {
         let fixed = drift.iter().filter(|line| line.fixed).count();
         let not_fixed = mended.iter().flat_map(|mended| &mended.left);
         let mut notes = looked.notes.clone();
+        let held_back = mended.map_or(0, |mended| mended.held_back);
+        if held_back > 0 {
+            let roles = count(held_back, "user keeps a role", "users keep roles");
+            notes.push(format!(
+                "{roles} that may be paid for after all: see why; --fix --force takes it all away"
+            ));
+        }
         if drift.len() >= LONGEST_LIST as usize {
             notes.push(format!(
                 "these are the first {LONGEST_LIST}; there may be more"
@@ -99,7 +107,12 @@ impl Answer {
             left: drift.len() - fixed,
             drift,
             failed: looked.failed.iter().map(Left::from).collect(),
-            under_way: looked.under_way.clone(),
+            // Mending waits for them, and tells of those that failed.
+            under_way: match mended {
+                Some(_) => Vec::new(),
+                None => looked.under_way.clone(),
+            },
+            held_back,
             not_fixed: not_fixed.map(Left::from).collect(),
             tied: mended.map_or(0, |mended| mended.tied),
             notes,
@@ -227,6 +240,28 @@ fn count(number: u64, one: &str, many: &str) -> String {
 /// What others wrote must not move the cursor of a terminal.
 fn plain(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
+        .map(|c| if c.is_control() || turns(c) { '?' } else { c })
         .collect()
+}
+
+/// Whether it makes what comes after it run the other way.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_neither_moves_the_cursor_nor_turns_the_line() {
+        for (text, expected) in [
+            ("auth0|ann", "auth0|ann"),
+            ("auth0|Ümläut 用户", "auth0|Ümläut 用户"),
+            ("a\u{1b}[2Jb\nc", "a?[2Jb?c"),
+            ("a\u{202e}b\u{2066}c", "a?b?c"),
+        ] {
+            assert_eq!(plain(text), expected);
+        }
+    }
 }

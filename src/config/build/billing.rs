@@ -6,8 +6,8 @@ use super::auth::Tenant;
 use super::plans::Sold;
 use crate::config::billing::{Billing, Cancel, Store};
 use crate::config::raw::Document;
-use crate::config::raw::billing::Stripe;
-use crate::config::read::{At, Invalid};
+use crate::config::raw::billing::{Reconcile, Stripe};
+use crate::config::read::{At, Field, Invalid, Positive};
 use crate::config::report::{Mistake, Mistakes};
 use crate::entitlement::Terms;
 use crate::types::Secret;
@@ -19,6 +19,11 @@ const STRIPE_RETRIES: u32 = 2;
 const BACKOFF: Duration = Duration::from_secs(1);
 /// A job that keeps failing is tried every ten minutes at least, so that a mended tenant is noticed soon.
 const MAX_BACKOFF: Duration = Duration::from_secs(10 * 60);
+
+/// One try asks Stripe and Auth0 a few things one after the other, over the Internet: in less time none would ever end.
+const LEAST_DEADLINE: Duration = Duration::from_secs(1);
+/// A look that starts anew sooner would keep a small shop's account and tenant busy without a pause.
+const LEAST_EVERY: Duration = Duration::from_secs(1);
 
 /// Billing, if the file has a `stripe` section.
 ///
@@ -55,13 +60,8 @@ fn built(
     needs(document, raw, mistakes);
     let live = keys(raw, mistakes);
     let webhook = webhook(raw, mistakes);
-    let workers = workers(document);
-    let reconcile = document.reconcile.built(|raw| {
-        Some(sync::Reconcile {
-            every: raw.every.value()?.0,
-            fix: raw.fix.value()?,
-        })
-    });
+    let workers = workers(document, mistakes);
+    let reconcile = document.reconcile.built(|raw| rounds(raw, mistakes));
     let tenant = tenant?;
     let auth0 = document.auth0.get()?;
     let (webhook_secrets, webhook_tolerance) = webhook?;
@@ -91,14 +91,44 @@ fn built(
         sync: workers?,
         reconcile: reconcile.ok()?,
         webhook_url: webhook_url(document, raw)?,
+        unset_secrets: 0,
         max_token_age: auth0.max_token_age.value()?.0,
         leeway: tenant.auth.leeway,
     })
 }
 
+/// The look at all users now and then.
+fn rounds(raw: &Reconcile, mistakes: &mut Mistakes) -> Option<sync::Reconcile> {
+    at_least(
+        LEAST_EVERY,
+        &raw.every,
+        "looks would follow one another without a pause",
+        mistakes,
+    );
+    Some(sync::Reconcile {
+        every: raw.every.value()?.0,
+        fix: raw.fix.value()?,
+    })
+}
+
+/// Reports a time that is shorter than `least`, and why that is too short.
+fn at_least(least: Duration, time: &Field<Positive<Duration>>, why: &str, mistakes: &mut Mistakes) {
+    if let Some(time) = time.get().filter(|time| time.value.0 < least) {
+        let message = format!("this is too short: {why}");
+        let help = format!("write `{}s` or more", least.as_secs());
+        mistakes.add(Mistake::new(time.place, message).help(help));
+    }
+}
+
 /// How jobs are worked on.
-fn workers(document: &Document) -> Option<sync::Config> {
+fn workers(document: &Document, mistakes: &mut Mistakes) -> Option<sync::Config> {
     let raw = document.sync.get()?;
+    at_least(
+        LEAST_DEADLINE,
+        &raw.deadline,
+        "no try of a job would ever end",
+        mistakes,
+    );
     let retention = match document.store.get() {
         Some(store) => store.retention.value()?.0,
         None => return None,

@@ -86,7 +86,8 @@ section! {
         workers: Positive<usize> = default("4"),
         /// A job that has failed for so long is given up as dead, loudly.
         max_age: Positive<Duration> = default("3d"),
-        /// How long one try of a job may take. What a replica had in hand when it died is taken up after twice as long.
+        /// How long one try of a job may take, `1s` at least; longer than `stripe.timeout` and `auth0.management.timeout`,
+        /// or it ends before they do. What a replica had in hand when it died is taken up after twice as long.
         deadline: Positive<Duration> = default("60s"),
     }
 }
@@ -95,7 +96,7 @@ section! {
     /// A look at all users now and then: whether Auth0's roles are what Stripe says. Without it only `tollgate reconcile`
     /// looks.
     Reconcile {
-        /// How long from the start of one look to the next: `24h`, say.
+        /// How long from the start of one look to the next: `24h`, say; `1s` at least.
         every: Positive<Duration> = required(),
         /// Whether what is found is mended too, or only told.
         fix: bool = default("false"),

@@ -31,11 +31,7 @@ async fn run_all(
     migrations: &[(i64, &'static str, &'static str)],
     connection: &mut PgConnection,
 ) -> Result<(), StoreError> {
-    let migrations = migrations.iter().map(|(version, name, sql)| {
-        let sql = sql.into_sql_str();
-        Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
-    });
-    let mut migrator = Migrator::with_migrations(migrations.collect());
+    let mut migrator = Migrator::with_migrations(all(migrations));
     // Ours ends with the transaction, whatever happens to the process.
     migrator.set_locking(false);
     let mut tx = connection.begin().await?;
@@ -47,6 +43,19 @@ async fn run_all(
     done.map_err(explain)?;
     tx.commit().await?;
     Ok(())
+}
+
+/// What this program knows, in order.
+pub(super) fn known() -> Vec<Migration> {
+    all(&MIGRATIONS)
+}
+
+fn all(migrations: &[(i64, &'static str, &'static str)]) -> Vec<Migration> {
+    let migrations = migrations.iter().map(|(version, name, sql)| {
+        let sql = sql.into_sql_str();
+        Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+    });
+    migrations.collect()
 }
 
 fn explain(error: MigrateError) -> StoreError {

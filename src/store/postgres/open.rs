@@ -98,7 +98,10 @@ pub(super) async fn ready(
 
 /// The first connection. A server that is not there, or is just starting, is waited for as long as `patience`; one that
 /// refuses us is not.
-async fn first(options: &PgConnectOptions, patience: Duration) -> Result<PgConnection, StoreError> {
+pub(super) async fn first(
+    options: &PgConnectOptions,
+    patience: Duration,
+) -> Result<PgConnection, StoreError> {
     let began = Instant::now();
     let mut told = false;
     loop {

@@ -25,17 +25,26 @@ async fn run_all(
     migrations: &[(i64, &'static str, &'static str)],
     writer: &SqlitePool,
 ) -> Result<(), StoreError> {
-    let migrations = migrations.iter().map(|(version, name, sql)| {
-        let sql = sql.into_sql_str();
-        Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
-    });
-    let migrator = Migrator::with_migrations(migrations.collect());
+    let migrator = Migrator::with_migrations(all(migrations));
     // One transaction that locks at once: two processes that start together do not both run them, and nothing is
     // half done.
     let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
     migrator.run(&mut *tx).await.map_err(explain)?;
     tx.commit().await?;
     Ok(())
+}
+
+/// What this program knows, in order.
+pub(super) fn known() -> Vec<Migration> {
+    all(&MIGRATIONS)
+}
+
+fn all(migrations: &[(i64, &'static str, &'static str)]) -> Vec<Migration> {
+    let migrations = migrations.iter().map(|(version, name, sql)| {
+        let sql = sql.into_sql_str();
+        Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+    });
+    migrations.collect()
 }
 
 fn explain(error: MigrateError) -> StoreError {

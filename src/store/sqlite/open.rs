@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection};
 
@@ -117,6 +118,25 @@ impl Place {
             }
         }
     }
+}
+
+/// A connection that changes nothing, not even by being there. Beside a write-ahead log, which is there while anybody
+/// writes, it reads as others do; without one the file is all there is, and whoever opened it as others do would make one.
+pub(super) async fn look_at(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let options = common().filename(path).read_only(true);
+    let options = options.immutable(!Path::new(&log).exists());
+    Ok(options.connect().await?)
+}
+
+/// Whether the file may be written, which is not done.
+pub(super) fn may_write(path: &Path) -> Result<(), StoreError> {
+    let opened = options().open(path).map(drop);
+    opened.map_err(|source| StoreError::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn common() -> SqliteConnectOptions {

@@ -30,7 +30,8 @@ pub(super) fn kind(status: StatusCode, template: &str, body: Option<&Value>) -> 
         _ if has_code("rate_limit") => Kind::RateLimited,
         409 => Kind::Idempotency,
         _ if is_type("idempotency_error") => Kind::Idempotency,
-        401 | 403 => Kind::Auth {
+        status @ (401 | 403) => Kind::Auth {
+            known: status == 403,
             code: code.or(kind),
         },
         402 => Kind::Card { code },
@@ -107,6 +108,7 @@ mod tests {
                 401,
                 json!({ "type": "invalid_request_error" }),
                 Kind::Auth {
+                    known: false,
                     code: code("invalid_request_error"),
                 },
             ),
@@ -114,6 +116,7 @@ mod tests {
                 403,
                 json!({ "code": "more_permissions_required" }),
                 Kind::Auth {
+                    known: true,
                     code: code("more_permissions_required"),
                 },
             ),
@@ -189,7 +192,11 @@ mod tests {
             &"a".repeat(81),
         ] {
             let error = json!({ "code": text, "param": text, "type": text, "message": text });
-            assert_eq!(read(403, &error), Kind::Auth { code: None }, "{text}");
+            let nothing = Kind::Auth {
+                known: true,
+                code: None,
+            };
+            assert_eq!(read(403, &error), nothing, "{text}");
         }
     }
 }

@@ -155,7 +155,7 @@ fn headers(config: &Config) -> Result<HeaderMap, Error> {
     let key = format!("Bearer {}", config.secret_key.expose());
     let mut key = HeaderValue::try_from(key).map_err(|_| {
         let code = Some("malformed_key".to_owned());
-        Error::of("setup", Kind::Auth { code })
+        Error::of("setup", Kind::Auth { known: false, code })
     })?;
     key.set_sensitive(true);
     let agent = concat!("tollgate/", env!("CARGO_PKG_VERSION"));

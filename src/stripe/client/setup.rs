@@ -14,10 +14,11 @@ pub(super) const WEBHOOK_ENDPOINTS: &str = "/v1/webhook_endpoints";
 pub(super) const WEBHOOK_ENDPOINT: &str = "/v1/webhook_endpoints/{id}";
 const CONFIGURATIONS: &str = "/v1/billing_portal/configurations";
 
-/// What the dashboard says of an endpoint that was made here.
-const DESCRIPTION: &str = "Tollgate: keeps Auth0 roles in line with what is paid for";
-
 impl Client {
+    /// What the dashboard says of an endpoint that was made here.
+    pub const ENDPOINT_DESCRIPTION: &str =
+        "Tollgate: keeps Auth0 roles in line with what is paid for";
+
     /// The price `id`; `None` when there is none, or it is of the other mode.
     ///
     /// # Errors
@@ -55,7 +56,7 @@ impl Client {
         let params = Params::none()
             .with(&["url"], url)
             .with(&["api_version"], API_VERSION)
-            .with(&["description"], DESCRIPTION);
+            .with(&["description"], Self::ENDPOINT_DESCRIPTION);
         let params = enabled_events(params, events.iter().copied());
         let call = Call::post(WEBHOOK_ENDPOINTS, params, key);
         let made = self.sender.send(&call).await?;

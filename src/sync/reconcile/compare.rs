@@ -42,6 +42,16 @@ pub(super) fn plan_of<'a>(entitlement: &Entitlement, catalog: &'a Catalog) -> Op
         .and_then(|name| catalog.plan(name))
 }
 
+/// Whether a sold role is held that is more than what is paid for.
+pub(super) fn loses(held: &[String], plan: Option<&str>, catalog: &Catalog) -> bool {
+    let sold = held
+        .iter()
+        .filter_map(|role| catalog.plan_of_role(role))
+        .filter(|plan| plan.sale.is_some());
+    let most = sold.filter_map(|plan| catalog.rank(&plan.name)).max();
+    most > plan.and_then(|plan| catalog.rank(plan))
+}
+
 /// A role of which only the name counts.
 fn role(name: &str) -> Role {
     Role {
@@ -124,6 +134,23 @@ mod tests {
             let unlike = compare(&names(held), &entitled(plan), &catalog());
             let kind = unlike.map(|unlike| unlike.kind);
             assert_eq!(kind, expected, "{plan} {held:?}");
+        }
+    }
+
+    #[test]
+    fn who_holds_more_than_they_pay_for_would_lose_it() {
+        for (held, plan, expected) in [
+            (&["role-monthly"][..], None, true),
+            (&["role-monthly"], Some("free"), true),
+            (&["role-monthly"], Some("monthly"), false),
+            (&["role-monthly"], Some("lifetime"), false),
+            (&["role-monthly", "role-lifetime"], Some("monthly"), true),
+            (&["role-free"], None, false),
+            (&["admin"], None, false),
+            (&[], None, false),
+        ] {
+            let loses = loses(&names(held), plan, &catalog());
+            assert_eq!(loses, expected, "{held:?} {plan:?}");
         }
     }
 

@@ -46,7 +46,11 @@ pub(super) struct Known {
     /// What of Stripe's names the user.
     pub(super) ties: Ties,
     /// A customer who pays, is nobody's, and has the same e-mail.
-    pub(super) like: Option<String>,
+    like: Option<String>,
+    /// What is paid for at a price that no plan names.
+    elsewhere: Option<String>,
+    /// Nothing in Stripe can name such an id.
+    is_unnameable: bool,
 }
 
 impl Gathered {
@@ -61,11 +65,56 @@ impl Gathered {
         names
     }
 
+    /// Why a role that nobody seems to have paid for may be paid for after all, and so stays.
+    pub(super) fn doubt(&self, known: &Known) -> Option<String> {
+        let like = known.like.as_ref().map(|like| {
+            format!(
+                "{like}, who pays and names no user, has the same e-mail: set auth0_user_id in its metadata in Stripe, \
+                 or take the role away in Auth0"
+            )
+        });
+        let elsewhere = || {
+            let elsewhere = known.elsewhere.as_ref()?;
+            Some(format!(
+                "{elsewhere} is paid for at a price that no plan names: add the price to its plan, or take the role \
+                 away in Auth0"
+            ))
+        };
+        let unnameable = "nothing in Stripe can name an id that is not all visible ASCII";
+        let unnameable = || known.is_unnameable.then(|| unnameable.to_owned());
+        let unseen = "not all that was bought could be read from Stripe";
+        let unseen = || self.is_partial.then(|| unseen.to_owned());
+        like.or_else(elsewhere).or_else(unnameable).or_else(unseen)
+    }
+
+    /// How many users hold a role that is sold.
+    pub(super) fn holders(&self, catalog: &Catalog) -> usize {
+        let is_sold = |place: &usize| {
+            let plan = self.roles.get(*place);
+            let plan = plan.and_then(|role| catalog.plan_of_role(role));
+            plan.is_some_and(|plan| plan.sale.is_some())
+        };
+        let users = self.users.values();
+        users
+            .filter(|known| known.roles.iter().any(is_sold))
+            .count()
+    }
+
     /// Whom the lists name is to be looked at.
-    fn add_the_named(&mut self) {
+    fn add_the_named(&mut self, catalog: &Catalog) {
         for (customer, lot) in &self.lots {
+            if !lot.is_listed {
+                // Stripe may not list by a customer that is deleted what was bought before.
+                for purchase in lot.purchases(catalog) {
+                    let known = self.users.entry(purchase.user.clone()).or_default();
+                    known.ties.purchases.push(purchase);
+                }
+            }
             for (user, kind) in lot.users() {
                 let known = self.users.entry(user.clone()).or_default();
+                if known.elsewhere.is_none() {
+                    known.elsewhere = lot.elsewhere().map(str::to_owned);
+                }
                 let kinds = &mut known.ties.customers;
                 let best: &mut LinkKind = kinds.entry(customer.clone()).or_insert(*kind);
                 *best = (*best).max(*kind);
@@ -124,7 +173,7 @@ impl Reconciler {
     pub(super) async fn gather(&self, terms: &Terms, look: i64) -> Result<Gathered, Failure> {
         let mut gathered = Gathered::default();
         self.read_stripe(&mut gathered, &terms.catalog).await?;
-        gathered.add_the_named();
+        gathered.add_the_named(&terms.catalog);
         self.find_unmatched(&mut gathered, terms, look).await?;
         self.read_ledger(&mut gathered).await?;
         self.read_auth0(&mut gathered, &terms.catalog).await?;
@@ -249,7 +298,9 @@ impl Reconciler {
             let page = patiently(|| auth0.members(&role, from.as_deref(), MEMBERS)).await?;
             *read += page.users.len();
             for User { id, email, .. } in page.users {
+                let is_unnameable = !id.bytes().all(|byte| byte.is_ascii_graphic());
                 let known = found.users.entry(id).or_default();
+                known.is_unnameable = is_unnameable;
                 if !known.roles.contains(&place) {
                     known.roles.push(place);
                 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::entitlement::Catalog;
-use crate::store::{Link, LinkKind};
+use crate::entitlement::{Catalog, SubscriptionStatus};
+use crate::store::{Link, LinkKind, Purchase};
 use crate::stripe::{CheckoutSession, Customer, SessionMode, SessionStatus, Subscription};
 use crate::sync::worker::owner::{Account, named};
+use crate::sync::worker::read::purchase;
 
 /// What counts of a customer: of what is over only whom it names.
 #[derive(Debug, Default)]
@@ -14,6 +15,10 @@ pub(super) struct Lot {
     pub(super) is_listed: bool,
     /// Where it is written to; kept only while nothing names a user.
     pub(super) email: Option<String>,
+    /// Something of the plans was bought, whatever became of it.
+    has_bought: bool,
+    /// What is paid for at a price that no plan names.
+    elsewhere: Option<String>,
     named: Option<String>,
     names: BTreeMap<String, LinkKind>,
     subscriptions: Vec<Subscription>,
@@ -35,7 +40,16 @@ impl Lot {
         if let Some((user, kind)) = named(&subscription.owner) {
             self.name(user, kind);
         }
-        if !subscription.status.is_ended() && sells(&subscription.prices, catalog) {
+        if !sells(&subscription.prices, catalog) {
+            if may_give_access(&subscription.status) {
+                self.pays_elsewhere(&subscription.id, &subscription.prices);
+            }
+            return;
+        }
+        self.has_bought = true;
+        if !subscription.status.is_ended() {
+            // Most have one, and there may be a million lots.
+            self.subscriptions.reserve_exact(1);
             self.subscriptions.push(subscription);
         }
     }
@@ -56,13 +70,32 @@ impl Lot {
             }
         }
         if may_be_bought(&session, catalog) {
+            self.has_bought = true;
+            self.sessions.reserve_exact(1);
             self.sessions.push(session);
+        } else if is_paid_once(&session) {
+            self.pays_elsewhere(&session.id, &session.prices);
         }
     }
 
     /// The users who have to do with it, and how that is known.
     pub(super) fn users(&self) -> &BTreeMap<String, LinkKind> {
         &self.names
+    }
+
+    /// What is paid for at a price that no plan names, where nothing of the plans was ever bought: a price may be missing
+    /// in the config.
+    pub(super) fn elsewhere(&self) -> Option<&str> {
+        self.elsewhere.as_deref().filter(|_| !self.has_bought)
+    }
+
+    /// What was bought once, by whom the checkouts name.
+    pub(super) fn purchases(&self, catalog: &Catalog) -> Vec<Purchase> {
+        let bought = self.sessions.iter().filter_map(|session| {
+            let (user, _) = named(&session.owner)?;
+            purchase(session, user, catalog)
+        });
+        bought.collect()
     }
 
     /// Whether something may give access here, and nothing names a user.
@@ -86,6 +119,12 @@ impl Lot {
         account
     }
 
+    fn pays_elsewhere(&mut self, id: &str, prices: &[String]) {
+        if self.elsewhere.is_none() && !prices.is_empty() {
+            self.elsewhere = Some(format!("{id} ({})", prices.join(", ")));
+        }
+    }
+
     fn name(&mut self, user: &str, kind: LinkKind) {
         let best = self.names.entry(user.to_owned()).or_insert(kind);
         *best = kind.max(*best);
@@ -95,10 +134,28 @@ impl Lot {
 
 /// Whether a checkout may be a purchase that counts. One without prices may be: they did not all come along.
 pub(super) fn may_be_bought(session: &CheckoutSession, catalog: &Catalog) -> bool {
+    is_paid_once(session) && (session.prices.is_empty() || sells(&session.prices, catalog))
+}
+
+fn is_paid_once(session: &CheckoutSession) -> bool {
     session.mode == SessionMode::Payment
         && session.status == SessionStatus::Complete
         && session.payment_status != "unpaid"
-        && (session.prices.is_empty() || sells(&session.prices, catalog))
+}
+
+/// Whether a subscription is in good standing, or nearly.
+fn may_give_access(status: &SubscriptionStatus) -> bool {
+    match status {
+        SubscriptionStatus::Trialing | SubscriptionStatus::Active | SubscriptionStatus::PastDue => {
+            true
+        }
+        SubscriptionStatus::Incomplete
+        | SubscriptionStatus::IncompleteExpired
+        | SubscriptionStatus::Canceled
+        | SubscriptionStatus::Unpaid
+        | SubscriptionStatus::Paused
+        | SubscriptionStatus::Unknown(_) => false,
+    }
 }
 
 fn sells(prices: &[String], catalog: &Catalog) -> bool {
@@ -109,7 +166,7 @@ fn sells(prices: &[String], catalog: &Catalog) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entitlement::{Mode, Payment, Plan, Sale, SubscriptionStatus};
+    use crate::entitlement::{Mode, Payment, Plan, Sale};
     use crate::stripe::Owner;
 
     fn catalog() -> Catalog {

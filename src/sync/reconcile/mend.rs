@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::gather::Known;
-use super::{Failed, Looked, Phase, Reconciler, Trouble};
+use super::{Failed, Looked, Phase, Reconciler, Taking, Trouble};
 use crate::store::{Cause, Drift, DriftKind, JobKey, JobState, LONGEST_LIST, Priority, StoreError};
 use crate::sync::RECONCILE;
 
@@ -30,6 +30,8 @@ pub struct Mended {
     pub fixed: Vec<Drift>,
     /// What still differs, and why it was not mended.
     pub left: Vec<Failed>,
+    /// How many of them hold a role that may be paid for after all.
+    pub held_back: u64,
     /// How many users are tied to something of Stripe's that the ledger did not know.
     pub tied: u64,
 }
@@ -49,24 +51,30 @@ enum Became {
 }
 
 impl Reconciler {
-    /// Mends what differs, and ties users to what is theirs.
+    /// Mends what differs, and ties users to what is theirs. Jobs that are under way are waited for too.
     ///
     /// # Errors
     ///
     /// See [`Trouble`]. What was mended by then is.
-    pub async fn mend(&self, looked: &Looked, stop: &CancellationToken) -> Result<Mended, Trouble> {
-        let mended = stop.run_until_cancelled(self.mend_all(looked)).await;
-        mended.unwrap_or(Err(Trouble::Stopped))
+    pub async fn mend(
+        &self,
+        looked: &Looked,
+        taking: Taking,
+        stop: &CancellationToken,
+    ) -> Result<Mended, Trouble> {
+        let mended = stop.run_until_cancelled(self.mend_all(looked, taking));
+        mended.await.unwrap_or(Err(Trouble::Stopped))
     }
 
-    async fn mend_all(&self, looked: &Looked) -> Result<Mended, Trouble> {
-        let (mut mended, users) = plan(looked);
-        let total = users.len();
-        let (mut users, mut asked): (_, Vec<Asked>) = (users.into_iter(), Vec::new());
+    async fn mend_all(&self, looked: &Looked, taking: Taking) -> Result<Mended, Trouble> {
+        let (mut mended, users) = plan(looked, taking);
+        let mut asked = under_way(looked);
+        let total = users.len() + asked.len();
+        let mut users = users.into_iter();
         let (mut failed, mut done) = (Vec::new(), 0);
         loop {
             self.tell(Phase::Mending, done, total, 0);
-            for user in users.by_ref().take(AT_ONCE - asked.len()) {
+            for user in users.by_ref().take(AT_ONCE.saturating_sub(asked.len())) {
                 self.ask(&user, looked).await?;
                 asked.push(Asked {
                     user,
@@ -194,20 +202,42 @@ impl Reconciler {
     }
 }
 
-/// Whom a job is asked for; what no job can mend is left at once.
-fn plan(looked: &Looked) -> (Mended, BTreeSet<String>) {
+/// Whom a job is asked for; what no job can mend, or should, is left at once.
+fn plan(looked: &Looked, taking: Taking) -> (Mended, BTreeSet<String>) {
     let mut mended = Mended::default();
     let mut users: BTreeSet<String> = looked.untied.iter().cloned().collect();
     for drift in &looked.drift {
-        match &drift.user {
-            Some(user) if !looked.is_held_back(drift) => drop(users.insert(user.clone())),
-            Some(_) | None => mended.left.push(Failed {
-                subject: drift.subject.clone(),
-                why: drift.why.clone(),
-            }),
-        }
+        let left = match &drift.user {
+            None => drift.why.clone(),
+            Some(user) => match looked.holds_back(drift, taking) {
+                None => {
+                    users.insert(user.clone());
+                    continue;
+                }
+                Some(why) => {
+                    users.remove(user);
+                    mended.held_back += 1;
+                    format!("{}{why}", drift.why)
+                }
+            },
+        };
+        mended.left.push(Failed {
+            subject: drift.subject.clone(),
+            why: left,
+        });
     }
     (mended, users)
+}
+
+/// The jobs that are under way already.
+fn under_way(looked: &Looked) -> Vec<Asked> {
+    let users = looked.under_way.iter();
+    let asked = users.map(|user| Asked {
+        user: user.clone(),
+        since: Instant::now(),
+        times: TIMES,
+    });
+    asked.collect()
 }
 
 impl Looked {
@@ -215,10 +245,28 @@ impl Looked {
         self.gathered.users.get(user)
     }
 
-    /// Whether it may not be mended although a job could.
-    fn is_held_back(&self, drift: &Drift) -> bool {
-        let known = drift.user.as_deref().and_then(|user| self.known(user));
-        drift.kind == DriftKind::Unmatched
-            || known.is_some_and(|known| known.held_back_for(drift.kind).is_some())
+    /// Why a role stays that a job would take away; what the table says of it already is not said again.
+    fn holds_back(&self, drift: &Drift, taking: Taking) -> Option<&'static str> {
+        let is_watched = match taking {
+            Taking::Forced => return None,
+            Taking::Asked => true,
+            Taking::Unwatched => false,
+        };
+        let user = drift.user.as_deref()?;
+        if !self.losing.contains(user) {
+            return None;
+        }
+        if self.is_implausible {
+            return Some("; so many would lose their role at once that it may be a mistake");
+        }
+        let known = self.known(user);
+        if known.is_some_and(|known| self.gathered.doubt(known).is_some()) {
+            return Some("");
+        }
+        let is_nobodys = |drift: &Drift| drift.kind == DriftKind::Unmatched;
+        if !is_watched && drift.customer.is_none() && self.drift.iter().any(is_nobodys) {
+            return Some("; may be the customer who pays and is nobody's");
+        }
+        None
     }
 }

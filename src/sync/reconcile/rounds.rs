@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{Looked, Mended, Reconciler, Trouble};
+use super::{Looked, Mended, Reconciler, Taking, Trouble};
 use crate::store::{Look, UnixMillis};
 use crate::sync::{Config, Parts, Reconcile};
 
@@ -87,7 +87,7 @@ impl Reconciler {
             tell(&looked, None);
             return ASK;
         }
-        match self.mend(&looked, stop).await {
+        match self.mend(&looked, Taking::Unwatched, stop).await {
             Ok(mended) => tell(&looked, Some(&mended)),
             Err(trouble) => {
                 tell(&looked, None);
@@ -103,6 +103,7 @@ fn tell(looked: &Looked, mended: Option<&Mended>) {
     let users = looked.looked_at;
     let (drift, failed) = (looked.drift.len(), looked.failed.len());
     let fixed = mended.map_or(0, |mended| mended.fixed.len());
+    let held_back = mended.map_or(0, |mended| mended.held_back);
     if drift == 0 && failed == 0 {
         tracing::info!(
             users,
@@ -114,6 +115,7 @@ fn tell(looked: &Looked, mended: Option<&Mended>) {
             reconcile.drift = drift,
             reconcile.fixed = fixed,
             reconcile.failed = failed,
+            reconcile.held_back = held_back,
             "every user was looked at, and not all are as Stripe says: `tollgate reconcile` shows who"
         );
     }

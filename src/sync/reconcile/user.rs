@@ -1,13 +1,13 @@
 //! Looking at one user: by the lists first, which is enough for those who are right, then alone and fresh.
 
 use super::Reconciler;
-use super::compare::{compare, managed};
+use super::compare::{compare, loses, managed};
 use super::gather::{Gathered, Known};
 use super::patience::patiently;
 use super::why::{why, why_gone};
 use crate::auth0::{self, Role};
 use crate::entitlement::{Entitlement, Terms};
-use crate::store::{Drift, DriftKind, JobKey, JobState, JobStatus, LinkKind};
+use crate::store::{Drift, DriftKind, JobKey, JobState, JobStatus, LinkKind, UnixMillis};
 use crate::sync::worker::failure::Failure;
 use crate::sync::worker::purpose::Purpose;
 use crate::sync::worker::read::Reading;
@@ -15,6 +15,8 @@ use crate::sync::worker::user::distrust;
 
 /// A user whose job ends while we look is looked at so often.
 const TRIES: usize = 3;
+/// A job that has waited for so long, in milliseconds, is no reason to keep quiet about what it should have mended.
+const STUCK: UnixMillis = 10 * 60 * 1000;
 
 /// What a look at a user showed.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ impl Reconciler {
                 return Ok((Seen::Right, is_untied));
             }
         }
-        let seen = patiently(|| self.look_alone(user, known, terms, look)).await?;
+        let seen = patiently(|| self.look_alone(user, (known, gathered), terms, look)).await?;
         Ok((seen, is_untied))
     }
 
@@ -101,7 +103,7 @@ impl Reconciler {
     async fn look_alone(
         &self,
         user: &str,
-        known: &Known,
+        (known, gathered): (&Known, &Gathered),
         terms: &Terms,
         look: i64,
     ) -> Result<Seen, Failure> {
@@ -117,18 +119,25 @@ impl Reconciler {
                 .read(user, &terms.catalog, Purpose::Look(&known.ties))
                 .await?;
             let drift = self
-                .drift(user, held.as_deref(), (known, &reading), terms, look)
+                .drift(user, held.as_deref(), &reading, terms, look)
                 .await?;
             let Some(mut drift) = drift else {
                 return Ok(Seen::Right);
             };
             let job = self.job(user).await?;
-            if job.as_ref().is_some_and(|job| is_under_way(job.state)) {
+            let young = self.sync.now().saturating_sub(STUCK);
+            let is_young = |job: &JobStatus| is_under_way(job.state) && job.since > young;
+            if job.as_ref().is_some_and(is_young) {
                 return Ok(Seen::UnderWay);
             }
             if before == self.sequence(user).await? {
-                if let Some(error) = job.and_then(|job| job.error) {
-                    drift.why = format!("{}; its job was given up: {error}", drift.why);
+                if let Some(doubt) = gathered.doubt(known)
+                    && loses(&drift.roles, drift.plan.as_deref(), &terms.catalog)
+                {
+                    drift.why = format!("{}; but {doubt}", drift.why);
+                }
+                if let Some(job) = job {
+                    drift.why = format!("{}; its job {}", drift.why, became(job));
                 }
                 return Ok(Seen::Unlike(Box::new(drift)));
             }
@@ -142,7 +151,7 @@ impl Reconciler {
         &self,
         user: &str,
         held: Option<&[Role]>,
-        (known, reading): (&Known, &Reading),
+        reading: &Reading,
         terms: &Terms,
         look: i64,
     ) -> Result<Option<Drift>, Failure> {
@@ -154,7 +163,7 @@ impl Reconciler {
             .iter()
             .map(|role| role.name.clone());
         let roles = managed(names, catalog);
-        let (kind, mut why) = if held.is_none() {
+        let (kind, why) = if held.is_none() {
             if entitlement.backing.is_none() {
                 return Ok(None);
             }
@@ -170,12 +179,6 @@ impl Reconciler {
             let why = why(&unlike, &entitlement, &owned, catalog);
             (unlike.kind, why)
         };
-        if let Some(like) = known.held_back_for(kind) {
-            why = format!(
-                "{why}; but {like}, who pays and names no user, has the same e-mail: set auth0_user_id in its \
-                 metadata in Stripe, or take the role away in Auth0"
-            );
-        }
         let customer = reading.accounts.first();
         Ok(Some(Drift {
             subject: user.to_owned(),
@@ -242,12 +245,14 @@ impl Reconciler {
     }
 }
 
-impl Known {
-    /// The customer who may be this user: while it is not known, a role that nobody seems to have paid for stays.
-    pub(super) fn held_back_for(&self, kind: DriftKind) -> Option<&str> {
-        match kind {
-            DriftKind::Extra => self.like.as_deref(),
-            DriftKind::Missing | DriftKind::Other | DriftKind::Unmatched => None,
+/// What has become of a job that did not mend what differs.
+fn became(job: JobStatus) -> String {
+    match (is_under_way(job.state), job.error) {
+        (true, Some(error)) => format!("fails, and is tried on: {error}"),
+        (true, None) => "waits: see that a server runs".to_owned(),
+        (false, error) => {
+            let error = error.unwrap_or_else(|| "no reason is known".to_owned());
+            format!("was given up: {error}")
         }
     }
 }

@@ -109,6 +109,26 @@ async fn members_are_read_by_number_where_checkpoints_are_passed_over() {
 }
 
 #[tokio::test]
+async fn members_by_number_without_totals_are_read_to_a_page_that_brings_nothing_new() {
+    let tenant = Tenant::start();
+    let premium = tenant.role("premium").await;
+    let page = |from: usize, to: usize| {
+        let users = (from..to).map(|n| json!({ "user_id": format!("auth0|a:{n}") }));
+        Trouble::Instead(Fault::Body(json!(users.collect::<Vec<_>>()).to_string()))
+    };
+    let expected: Vec<String> = (0..120).map(|n| format!("auth0|a:{n}")).collect();
+    for last in [(0, 0), (100, 120)] {
+        // The first time they are asked for by checkpoint, which is passed over.
+        for (from, to) in [(0, 50), (0, 50), (50, 100), (100, 120), last] {
+            let page = page(from, to);
+            tenant.auth0.trouble_times(1, Method::GET, MEMBERS, page);
+        }
+        let (found, _) = members(&tenant, &premium, 100).await;
+        assert_eq!(found, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_place_to_go_on_from_that_we_never_gave_is_refused() {
     let tenant = Tenant::start();
     let premium = tenant.role("premium").await;

@@ -242,10 +242,20 @@ const RULES: &[(&str, &str, &str)] = &[
     ("store:", "sync: { deadline: 0s }\nstore:", "more than 0"),
     (
         "store:",
+        "sync: { deadline: 999ms }\nstore:",
+        "no try of a job would ever end",
+    ),
+    (
+        "store:",
         "reconcile: { fix: true }\nstore:",
         "`every` is missing",
     ),
     ("store:", "reconcile: { every: 0s }\nstore:", "more than 0"),
+    (
+        "store:",
+        "reconcile: { every: 999ms }\nstore:",
+        "without a pause",
+    ),
     (
         "store:",
         "rate_limits: [{ path: /, per: client, rate: 0/s }]\nstore:",

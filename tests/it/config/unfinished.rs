@@ -50,27 +50,36 @@ const NOTHING: [&str; 8] = [
 ];
 
 #[test]
-fn a_signing_secret_that_is_not_there_yet_is_left_out() {
+fn a_signing_secret_that_is_not_there_yet_is_left_out_and_counted() {
     for secrets in NOTHING {
         let config = unfinished(secrets).unwrap_or_else(|report| panic!("{secrets}\n{report}"));
-        let known = config.billing.unwrap().endpoints.webhook_secrets;
-        assert!(known.is_empty(), "{secrets}");
+        let billing = config.billing.unwrap();
+        assert!(billing.endpoints.webhook_secrets.is_empty(), "{secrets}");
+        let named = 1 + secrets.matches(", ").count();
+        assert_eq!(billing.unset_secrets, named, "{secrets}");
     }
 }
 
 #[test]
 fn signing_secrets_that_are_there_are_kept() {
-    for (secrets, expected) in [
-        ("whsec_a", vec!["whsec_a"]),
-        ("['${NONE}', '${STRIPE_WEBHOOK_SECRET}']", vec!["whsec_abc"]),
+    for (secrets, expected, unset) in [
+        ("whsec_a", vec!["whsec_a"], 0),
+        (
+            "['${NONE}', '${STRIPE_WEBHOOK_SECRET}']",
+            vec!["whsec_abc"],
+            1,
+        ),
         (
             "['${file:DIR/there}', whsec_b]",
             vec!["whsec_file", "whsec_b"],
+            0,
         ),
-        ("'${NONE:-whsec_default}'", vec!["whsec_default"]),
+        ("'${NONE:-whsec_default}'", vec!["whsec_default"], 0),
     ] {
         let config = unfinished(secrets).unwrap_or_else(|report| panic!("{secrets}\n{report}"));
-        let known = config.billing.unwrap().endpoints.webhook_secrets;
+        let billing = config.billing.unwrap();
+        assert_eq!(billing.unset_secrets, unset, "{secrets}");
+        let known = billing.endpoints.webhook_secrets;
         let known: Vec<&str> = known.iter().map(tollgate::types::Secret::expose).collect();
         assert_eq!(known, expected);
     }

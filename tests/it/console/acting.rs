@@ -114,7 +114,7 @@ async fn signing_out_ends_the_session_on_our_side_too() {
 }
 
 #[tokio::test]
-async fn wrong_tokens_are_refused_and_after_ten_in_a_minute_the_right_one_too() {
+async fn wrong_tokens_are_refused_and_after_ten_in_a_minute_the_right_one_of_the_address_too() {
     let shop = shop().await;
     let visitor = Visitor::of(&shop.gate);
     for _ in 0..5 {
@@ -136,6 +136,26 @@ async fn wrong_tokens_are_refused_and_after_ten_in_a_minute_the_right_one_too() 
 }
 
 #[tokio::test]
+async fn who_must_sign_in_first_comes_back_to_a_page_that_is_there() {
+    let shop = shop().await;
+    let visitor = Visitor::of(&shop.gate);
+    for (path, back) in [
+        ("/jobs/retry-dead", "%2Fjobs\""),
+        ("/drift/fix", "%2Fdrift\""),
+        ("/users/auth0%7Cann/sync", "%2Fusers%2Fauth0%257Cann\""),
+    ] {
+        let reply = visitor.post(path, &[]).await;
+        assert_refused(&reply, 401, &format!("href=\"/sign-in?next={back}"));
+    }
+    let signed_out = visitor.page("/?done=signed-out").await;
+    assert!(signed_out.contains("You are signed out."), "{signed_out}");
+    assert!(
+        signed_out.contains("href=\"/sign-in?next=%2F\""),
+        "{signed_out}"
+    );
+}
+
+#[tokio::test]
 async fn a_form_of_another_session_or_of_another_site_does_nothing() {
     let shop = shop().await;
     let operator = Visitor::of(&shop.gate).sign_in(TOKEN).await;
@@ -151,6 +171,7 @@ async fn a_form_of_another_session_or_of_another_site_does_nothing() {
     for headers in [
         [("Origin", "http://evil.example")],
         [("Origin", "http://127.0.0.1:1")],
+        [("Origin", "null")],
         [("Sec-Fetch-Site", "cross-site")],
         [("Sec-Fetch-Site", "same-site")],
     ] {
@@ -310,5 +331,11 @@ async fn the_console_answers_to_addresses_localhost_and_the_names_in_the_config_
         wire.send(format!("GET /users HTTP/1.1\r\nHost: {host}\r\n\r\n"))
             .await;
         assert_eq!(wire.reply().await.status, status, "{host}");
+    }
+    // Browsers name a host always; what asks for no more than whether we live may be older than that.
+    for (path, status) in [("/readyz", 200), ("/metrics", 200), ("/users", 403)] {
+        let mut wire = crate::support::raw::Wire::connect(shop.gate.admin).await;
+        wire.send(format!("GET {path} HTTP/1.0\r\n\r\n")).await;
+        assert_eq!(wire.reply().await.status, status, "{path}");
     }
 }

@@ -251,7 +251,7 @@ fn assert_guarded(reply: &Reply, what: &str) {
     assert!(!policy.contains("unsafe"), "{policy}");
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
+        ("referrer-policy", "same-origin"),
         ("cache-control", "no-store"),
         ("x-frame-options", "DENY"),
     ] {
@@ -341,6 +341,7 @@ async fn the_explain_form_gives_the_verdict_of_the_command() {
         ("method=post&path=/premium", &["DENY 405"]),
         ("path=/a%252fb", &["DENY 400", "encoded slash"]),
         ("path=/x&method=G%20ET", &["is no method"]),
+        ("path=/pub/x&method=CONNECT", &["DENY 405", "not supported"]),
     ] {
         tells(&visitor.page(&format!("/routes?{query}")).await, parts);
     }
@@ -382,6 +383,68 @@ async fn an_upstream_that_is_away_stands_out() {
         &["The upstream cannot be reached"],
     );
     tells(&visitor.page("/health").await, &["away", "127.0.0.1:1"]);
+}
+
+#[tokio::test]
+async fn webhooks_that_are_signed_with_another_secret_stand_out_until_one_fits() {
+    let shop = Shop::open().await;
+    let visitor = Visitor::of(&shop.gate);
+    tells(
+        &visitor.page("/health").await,
+        &["None came since the start"],
+    );
+    let signature = format!("t=1,v1={}", "0".repeat(64));
+    let headers = [
+        ("Stripe-Signature", signature.as_str()),
+        ("Content-Type", "application/json"),
+    ];
+    let reply = shop
+        .gate
+        .send("POST", "/stripe/webhook", &headers, "{}")
+        .await;
+    assert_eq!(reply.status, 401, "{}", reply.text());
+    tells(
+        &visitor.page("/").await,
+        &["none is signed with `stripe.webhook_secret`"],
+    );
+    tells(
+        &visitor.page("/health").await,
+        &["unverified", "tollgate doctor -c"],
+    );
+    shop.buy(ANN, "monthly").await;
+    settled(&shop).await;
+    tells(&visitor.page("/").await, &["All is well"]);
+}
+
+#[tokio::test]
+async fn ids_that_no_ledger_holds_are_not_found_and_no_outage() {
+    let Some(server) = Server::shared() else {
+        return;
+    };
+    let database = server.database().await;
+    let (auth0, stripe, backend) = (Auth0::start(), Stripe::start(), Backend::start());
+    let url = format!("store: {{ url: \"{}\" }}", database.url);
+    let setup = setup(&auth0, &stripe, &backend);
+    let gate = setup.replace_section("store:", &url).start().await;
+    let visitor = Visitor::of(&gate);
+    let long = "x".repeat(4000);
+    for (path, status) in [
+        ("/users/%00", 200),
+        ("/events/evt_%00", 404),
+        ("/events/%FF%FE", 404),
+        ("/users/a%2Fb%2F..", 200),
+        ("/users/auth0|ann", 200),
+        ("/users?q=%00", 200),
+        ("/users?q=cus_%00&plan=%00", 200),
+        ("/events?user=%00&type=%00", 200),
+        (&format!("/users?q={long}"), 200),
+        (&format!("/users/{long}"), 200),
+        ("/users/", 404),
+        ("/health/", 404),
+    ] {
+        let reply = visitor.get(path).await;
+        assert_eq!(reply.status, status, "{path}: {}", reply.text());
+    }
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::Method;
 use serde_json::json;
 
-use super::{Case, as_it_is, examine, nothing};
-use crate::support::auth0::{AUDIENCE, CLIENT_SECRET, DISCOVERY, Fault, JWKS, Trouble};
+use super::{Case, Clinic, as_it_is, examine, nothing};
+use crate::support::auth0::{AUDIENCE, CLIENT_SECRET, DISCOVERY, Fault, JWKS, TOKEN, Trouble};
 use crate::support::token;
 
 /// What the client of the Management API has, all of it.
@@ -24,7 +24,7 @@ const SCOPES: [&str; 11] = [
     "update:resource_servers",
 ];
 
-fn without(clinic: &super::Clinic, missing: &[&str]) {
+fn without(clinic: &Clinic, missing: &[&str]) {
     let granted: Vec<&str> = SCOPES
         .into_iter()
         .filter(|scope| !missing.contains(scope))
@@ -96,6 +96,17 @@ async fn keys_issuer_and_clock() {
             edit: as_it_is,
             lines: &[("auth0 clock", "FAIL", "s behind that of Auth0", "NTP")],
         },
+        Case {
+            what: "an answer that a cache kept for an hour",
+            breaks: |clinic| {
+                let kept = date(token::now() - 3600);
+                let headers = vec![("date", kept), ("age", "3600".to_owned())];
+                let headers = Trouble::Headers(headers);
+                clinic.auth0().trouble(Method::GET, JWKS, headers);
+            },
+            edit: as_it_is,
+            lines: &[],
+        },
     ])
     .await;
 }
@@ -120,6 +131,17 @@ async fn the_management_token_and_its_scopes() {
                     "is refused",
                     "auth0.management",
                 ),
+                ("auth0 scopes", "WARN", "not looked at", "token first"),
+                ("auth0 api", "WARN", "not looked at", "token first"),
+                ("auth0 roles", "WARN", "not looked at", "token first"),
+            ],
+        },
+        Case {
+            what: "a tenant that has trouble",
+            breaks: |clinic| clinic.auth0().fault(TOKEN, Fault::Status(503)),
+            edit: as_it_is,
+            lines: &[
+                ("auth0 management token", "FAIL", "503", "Try again later"),
                 ("auth0 scopes", "WARN", "not looked at", "token first"),
                 ("auth0 api", "WARN", "not looked at", "token first"),
                 ("auth0 roles", "WARN", "not looked at", "token first"),
@@ -244,6 +266,28 @@ async fn the_api() {
         },
     ])
     .await;
+}
+
+#[tokio::test]
+async fn each_of_several_apis_needs_every_permission_and_every_role_gives_it_there() {
+    const SECOND: &str = "https://second.example.test";
+    let clinic = Clinic::open().await;
+    clinic.auth0().create_api(SECOND);
+    let both = |yaml: &str| {
+        yaml.replace(
+            &format!("audience: {AUDIENCE}"),
+            &format!("audience: [{AUDIENCE}, \"{SECOND}\"]"),
+        )
+    };
+    let report = clinic.doctor(both).await;
+    for line in ["auth0 api permissions", "auth0 role admin"] {
+        let says = report.found(line);
+        assert!(
+            says.iter()
+                .any(|(status, found)| *status == "FAIL" && found.contains(SECOND)),
+            "{line}: {says:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use super::Edit;
 use crate::shop::Shop;
 use crate::support::auth0::{Auth0, CLIENT_SECRET, DISCOVERY, Fault as Auth0Fault, JWKS, TOKEN};
 use crate::support::stripe::{Fault, KEY, SECRET, Stripe};
@@ -65,7 +64,7 @@ impl Clinic {
     }
 
     /// `doctor --json` with an edited config file.
-    pub(super) async fn doctor(&self, edit: Edit) -> Report {
+    pub(super) async fn doctor(&self, edit: impl Fn(&str) -> String) -> Report {
         let output = self.run(edit, &["--json"]).await;
         let text = String::from_utf8_lossy(&output.stdout);
         let answer = serde_json::from_str(&text);
@@ -76,7 +75,7 @@ impl Clinic {
     }
 
     /// `doctor` with an edited config file.
-    pub(super) async fn doctor_in_words(&self, edit: Edit) -> Words {
+    pub(super) async fn doctor_in_words(&self, edit: impl Fn(&str) -> String) -> Words {
         let output = self.run(edit, &[]).await;
         Words {
             status: output.status.code().unwrap_or(-1),
@@ -84,7 +83,11 @@ impl Clinic {
         }
     }
 
-    async fn run(&self, edit: Edit, arguments: &'static [&'static str]) -> Output {
+    async fn run(
+        &self,
+        edit: impl Fn(&str) -> String,
+        arguments: &'static [&'static str],
+    ) -> Output {
         let folder = self.shop.gate.folder.path();
         let yaml = std::fs::read_to_string(folder.join("tollgate.yaml")).expect("the config");
         let url = format!("http://{}/stripe/webhook", self.shop.gate.address);
@@ -144,6 +147,15 @@ impl Report {
         let count = checks.filter(|check| check["status"] == status).count();
         assert_eq!(self.answer[status.to_lowercase()], count);
         count
+    }
+
+    /// The status of each line that is called `AREA NAME`, and what was found.
+    pub(super) fn found(&self, line: &str) -> Vec<(&str, &str)> {
+        let lines = self.checks().iter().filter(|check| title(check) == line);
+        let parts = lines.map(|check| (check["status"].as_str(), check["found"].as_str()));
+        parts
+            .filter_map(|(status, found)| status.zip(found))
+            .collect()
     }
 
     /// The status of the line that is called `AREA NAME`.

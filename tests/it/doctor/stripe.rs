@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Case, Clinic, as_it_is, examine, nothing};
+use crate::shop::ANN;
 use crate::support::stripe::{KEY, PRICE_LIFETIME, PRICE_MONTHLY, SECRET};
 use crate::support::token;
 
@@ -256,8 +257,61 @@ async fn the_webhook_endpoint() {
                 "Delete",
             )],
         },
+        Case {
+            what: "one that is on and lacks an event, beside one that is off and whole",
+            breaks: |clinic| {
+                let some = json!({ "enabled_events": ["invoice.paid"] });
+                clinic.stripe().pretend(&clinic.endpoint, some);
+                let url = format!("http://{}/stripe/webhook", clinic.shop.gate.address);
+                let other = clinic.stripe().new_webhook_endpoint(&url, &["*"], None);
+                let off = json!({ "status": "disabled" });
+                clinic.stripe().pretend(&other, off);
+            },
+            edit: as_it_is,
+            lines: &[(
+                "stripe webhook events",
+                "FAIL",
+                "not sent: ",
+                "tollgate bootstrap",
+            )],
+        },
     ])
     .await;
+}
+
+#[tokio::test]
+async fn events_that_come_by_another_way_than_an_endpoint_are_no_failure() {
+    let clinic = Clinic::open().await;
+    let elsewhere = json!({ "url": "https://hooks.example.test/other" });
+    clinic.stripe().pretend(&clinic.endpoint, elsewhere);
+    clinic.doctor(as_it_is).await.assert_lines(
+        "none ever came",
+        &[(
+            "stripe webhook endpoint",
+            "FAIL",
+            "none points to",
+            "tollgate bootstrap",
+        )],
+    );
+    let session = clinic.shop.checkout(ANN, "monthly").await;
+    clinic.stripe().pay(&session);
+    clinic.auth0().until_roles(ANN, &["premium-monthly"]).await;
+    clinic.doctor(as_it_is).await.assert_lines(
+        "one came",
+        &[(
+            "stripe webhook endpoint",
+            "WARN",
+            "yet events came",
+            "event destination",
+        )],
+    );
+    // Nothing that comes is taken in without a secret.
+    let report = clinic.doctor(without_secret).await;
+    assert_eq!(report.status_of("stripe webhook endpoint"), "FAIL");
+}
+
+fn without_secret(yaml: &str) -> String {
+    yaml.replace(&format!("[{SECRET}]"), "[\"${TOLLGATE_TEST_NO_SECRET}\"]")
 }
 
 #[tokio::test]
@@ -266,13 +320,33 @@ async fn the_webhooks_secret_and_address_and_the_clock() {
         Case {
             what: "a secret that is not there yet",
             breaks: nothing,
-            edit: |yaml| yaml.replace(&format!("[{SECRET}]"), "[\"${TOLLGATE_TEST_NO_SECRET}\"]"),
-            lines: &[(
-                "stripe webhook secret",
-                "FAIL",
-                "none",
-                "tollgate bootstrap",
-            )],
+            edit: without_secret,
+            lines: &[
+                ("config file", "WARN", "but for", "webhook secret"),
+                (
+                    "stripe webhook secret",
+                    "FAIL",
+                    "none",
+                    "tollgate bootstrap",
+                ),
+            ],
+        },
+        Case {
+            what: "one of two secrets that is not there yet",
+            breaks: nothing,
+            edit: |yaml| {
+                let both = format!("[{SECRET}, \"${{TOLLGATE_TEST_NO_SECRET}}\"]");
+                yaml.replace(&format!("[{SECRET}]"), &both)
+            },
+            lines: &[
+                ("config file", "WARN", "but for", "webhook secret"),
+                (
+                    "stripe webhook secret",
+                    "FAIL",
+                    "1 of 2",
+                    "Set the variable",
+                ),
+            ],
         },
         Case {
             what: "an address that leads elsewhere",

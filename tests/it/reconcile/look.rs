@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::json;
 use tollgate::store::{Looks as _, Store as _};
 
-use super::{ledger, run, run_json, settle, subscribe, subscribe_as};
+use super::{ledger, now, run, run_json, settle, subscribe, subscribe_as};
 use crate::shop::{ANN, BOB, Shop};
 use crate::support::auth0::{Fault, Trouble};
 use crate::support::stripe::PRICE_LIFETIME;
@@ -177,9 +177,7 @@ async fn a_guest_who_paid_and_is_nobody_is_told_of_and_mended_once_named() {
 async fn what_is_not_a_yes_or_a_no_is_status_1_or_2() {
     let shop = Shop::open().await;
     let store = ledger(&shop).await;
-    let now = tollgate::clock::Clock::since_epoch(&tollgate::clock::SystemClock);
-    let now = i64::try_from(now.as_millis()).expect("a date");
-    let begun = store.begin_look(false, now, 600_000).await;
+    let begun = store.begin_look(false, now(), 600_000).await;
     let look = begun.expect("a ledger").expect("a look");
     let told = run(&shop, &[]).await;
     assert_eq!(told.status, Some(1));

@@ -1,25 +1,21 @@
 //! A run that is cut short, and the next one.
 
-use std::time::Duration;
-
 use serde_json::json;
-use tokio::time::{interval, timeout};
-use tollgate::store::{Look, Looks as _};
+use tollgate::store::{Look, Looks};
 
-use super::{command, ledger, run_json, told};
+use super::{command, ledger, run_json, told, until};
 use crate::shop::Shop;
-use crate::support::raw::DEADLINE;
 use crate::support::stripe::{Fault, PRICE_LIFETIME};
 
 /// More than one batch of users, each of whom costs Stripe calls of their own.
-const BUYERS: usize = 100;
+pub(super) const BUYERS: usize = 100;
 /// After one batch.
 const LATE: usize = 80;
 /// Those of them in the first batch, which Ann is in too.
-const FIRST: usize = 63;
+pub(super) const FIRST: usize = 63;
 
 /// Buyers whose roles are right. Gives the customers, in the order of their users.
-fn buyers(shop: &Shop) -> Vec<String> {
+pub(super) fn buyers(shop: &Shop) -> Vec<String> {
     shop.stripe.make_no_events(true);
     let customers = (0..BUYERS).map(|number| {
         let user = format!("auth0|buyer-{number:03}");
@@ -35,7 +31,7 @@ fn buyers(shop: &Shop) -> Vec<String> {
 }
 
 /// How often each of these customers was asked about.
-fn asked(shop: &Shop, customers: &[String]) -> usize {
+pub(super) fn asked(shop: &Shop, customers: &[String]) -> usize {
     let calls = customers
         .iter()
         .map(|id| shop.stripe.calls_of("GET", &format!("/v1/customers/{id}")));
@@ -43,22 +39,15 @@ fn asked(shop: &Shop, customers: &[String]) -> usize {
 }
 
 /// Starts a run that comes to a stop at a late user, and ends it with `signal`.
-async fn cut_short(shop: &Shop, customers: &[String], signal: &str) {
+pub(super) async fn cut_short(shop: &Shop, store: &dyn Looks, customers: &[String], signal: &str) {
     let late = format!("/v1/customers/{}", customers[LATE]);
     shop.stripe.fault("GET", &late, Fault::Hang);
     let mut child = command(shop, &["--json"]).spawn().expect("it starts");
-    let store = ledger(shop).await;
-    let mut again = interval(Duration::from_millis(20));
-    let begun = timeout(DEADLINE, async {
-        loop {
-            again.tick().await;
-            let look: Option<Look> = store.last_look().await.expect("a ledger");
-            if look.is_some_and(|look| look.checked > 0) {
-                return;
-            }
-        }
-    });
-    begun.await.expect("a batch is done");
+    until("a batch is done", async || {
+        let look: Option<Look> = store.last_look().await.expect("a ledger");
+        look.is_some_and(|look| look.checked > 0)
+    })
+    .await;
     shop.stripe.until_calls(1, "GET", &late).await;
     let pid = child.id().to_string();
     let sent = std::process::Command::new("kill")
@@ -74,7 +63,7 @@ async fn cut_short(shop: &Shop, customers: &[String], signal: &str) {
 async fn a_run_that_was_stopped_goes_on_where_it_was() {
     let shop = Shop::open().await;
     let customers = buyers(&shop);
-    cut_short(&shop, &customers, "INT").await;
+    cut_short(&shop, &ledger(&shop).await, &customers, "INT").await;
     let (first, rest) = customers.split_at(FIRST);
     assert_eq!(asked(&shop, first), first.len(), "each was looked at once");
     let before = asked(&shop, rest);
@@ -93,13 +82,13 @@ async fn a_run_that_was_stopped_goes_on_where_it_was() {
 async fn a_run_that_was_killed_goes_on_where_it_was_and_one_that_restarts_does_not() {
     let shop = Shop::open().await;
     let customers = buyers(&shop);
-    cut_short(&shop, &customers, "KILL").await;
+    cut_short(&shop, &ledger(&shop).await, &customers, "KILL").await;
     let first = &customers[..FIRST];
     let told = run_json(&shop, &[]).await;
     assert_eq!(told.status, Some(0), "{}{}", told.out, told.err);
     assert_eq!(told.json()["resumed"], true);
     assert_eq!(asked(&shop, first), first.len(), "each was looked at once");
-    cut_short(&shop, &customers, "INT").await;
+    cut_short(&shop, &ledger(&shop).await, &customers, "INT").await;
     let told = run_json(&shop, &["--restart"]).await;
     assert_eq!(told.json()["resumed"], false);
     assert_eq!(told.json()["looked_at"], BUYERS + 2);

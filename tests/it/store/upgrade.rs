@@ -11,7 +11,7 @@ use super::{LEASE, START};
 use crate::support::postgres::Server;
 
 /// Makes a ledger what the first migration had left, and nothing that was in it then is touched.
-const TO_THE_FIRST: &str = "
+pub(crate) const TO_THE_FIRST: &str = "
     DROP TABLE looks;
     DROP TABLE drift;
     DELETE FROM counters WHERE name = 'look';

@@ -73,6 +73,15 @@ impl Auth0 {
         state.directory.create_role(name, None, granted)
     }
 
+    /// Names of all roles, in alphabetical order.
+    pub(crate) fn role_names(&self) -> Vec<String> {
+        let state = self.tenant.state();
+        let names = state.directory.roles.values().map(|role| role.name.clone());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
     /// The id of a role.
     pub(crate) fn role_id(&self, name: &str) -> String {
         let id = self.tenant.state().directory.role_id(name);

@@ -182,7 +182,7 @@ fn of_several_endpoints_that_lead_here_the_best_one_is_completed() {
         ),
         (
             vec![("we_1", &["a", "b", "c"], false), ("we_2", &["a"], true)],
-            Some(("we_1", &[], true)),
+            Some(("we_2", &["b", "c"], false)),
         ),
         (
             vec![("we_1", &[], false), ("we_2", &["c", "b", "a", "z"], true)],

@@ -36,13 +36,20 @@ pub(in crate::stripe) fn price(object: &Value) -> Option<Price> {
     })
 }
 
+/// All its events must be readable: what is not read would be lost when they are written.
 pub(in crate::stripe) fn webhook_endpoint(object: &Value) -> Option<WebhookEndpoint> {
-    let events = object.get("enabled_events").and_then(Value::as_array);
-    let events = events.into_iter().flatten().filter_map(Value::as_str);
+    let events = match object.get("enabled_events") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(list) => {
+            let events = list.as_array()?.iter();
+            let names = events.map(|event| event.as_str().map(str::to_owned));
+            names.collect::<Option<_>>()?
+        }
+    };
     Some(WebhookEndpoint {
         id: json::id_of(object)?,
         url: json::owned(object, "url")?,
-        events: events.map(str::to_owned).collect(),
+        events,
         api_version: json::owned(object, "api_version"),
         enabled: json::text(object, "status") != Some("disabled"),
         live: said(object, "livemode"),
@@ -67,4 +74,25 @@ pub(in crate::stripe) fn is_usual_portal(object: &Value) -> Option<bool> {
 /// The flag under `key`, where there is one.
 fn said(object: &Value, key: &str) -> Option<bool> {
     object.get(key).and_then(Value::as_bool)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_endpoint_whose_events_cannot_all_be_read_is_not_read() {
+        let with = |events: Value| {
+            let object =
+                json!({ "id": "we_1", "url": "https://a.test/", "enabled_events": events });
+            webhook_endpoint(&object).map(|endpoint| endpoint.events)
+        };
+        assert_eq!(with(json!(["a", "b"])).unwrap(), ["a", "b"]);
+        assert_eq!(with(Value::Null), Some(Vec::new()));
+        for events in [json!("a"), json!(["a", 7]), json!([{ "name": "a" }])] {
+            assert_eq!(with(events.clone()), None, "{events}");
+        }
+    }
 }

@@ -40,7 +40,7 @@ async fn an_api_is_looked_for_in_the_list_where_its_identifier_is_not_taken_in_a
         tenant.auth0.create_api(&format!("{AUDIENCE}/{n}"));
     }
     tenant.auth0.create_api("urn:last");
-    for status in [404, 400] {
+    for status in [404, 400, 405] {
         instead(&tenant, Method::GET, ONE_API, Fault::Status(status));
         let found = api(&tenant, "urn:last").await.expect("an API");
         assert_eq!(found.identifier, "urn:last");
@@ -78,6 +78,56 @@ async fn lists_without_totals_and_with_unknown_fields_are_read_too() {
         name: "a".to_owned(),
     };
     assert_eq!(held.ok(), Some(vec![expected]));
+}
+
+#[tokio::test]
+async fn a_list_of_apis_without_totals_is_read_to_the_page_that_brings_nothing_new() {
+    let tenant = tenant();
+    let list = |from: usize, to: usize| {
+        let apis =
+            (from..to).map(|n| json!({ "id": format!("i{n}"), "identifier": format!("urn:{n}") }));
+        body(&apis.collect())
+    };
+    let unknown = Trouble::Instead(Fault::Status(404));
+    tenant.auth0.trouble(Method::GET, ONE_API, unknown);
+    // Two at a time, however many are asked for; then the last ones again and again.
+    for (from, to) in [(0, 2), (2, 4), (4, 5)] {
+        instead(&tenant, Method::GET, APIS, list(from, to));
+    }
+    let last = Trouble::Instead(list(4, 5));
+    tenant.auth0.trouble(Method::GET, APIS, last);
+    let found = api(&tenant, "urn:4").await.expect("an API");
+    assert_eq!(found.id, "i4");
+}
+
+#[tokio::test]
+async fn an_empty_description_is_written_as_it_was_read_and_none_stays_none() {
+    let tenant = tenant();
+    let scopes = json!([
+        { "value": "a", "description": "" },
+        { "value": "b" },
+        { "value": "c", "description": null },
+        { "value": "d", "description": "D" },
+    ]);
+    let answer = json!({ "id": "1", "identifier": AUDIENCE, "scopes": scopes });
+    instead(&tenant, Method::GET, ONE_API, body(&answer));
+    let found = api(&tenant, AUDIENCE).await.expect("an API");
+    let id = tenant.auth0.api(AUDIENCE)["id"].clone();
+    let updated = tenant.client.update_resource_server(
+        id.as_str().expect("an id"),
+        Some(&found.scopes),
+        false,
+        None,
+    );
+    updated.await.expect("updated");
+    let expected = json!([
+        { "value": "a", "description": "" },
+        { "value": "b" },
+        { "value": "c" },
+        { "value": "d", "description": "D" },
+    ]);
+    let sent = tenant.auth0.seen().pop().expect("a request");
+    assert_eq!(sent.body["scopes"], expected);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::json;
 use tollgate::auth0::{Kind, Permission, Role};
 
-use super::{PERMISSIONS, ROLES, instead, permission, tenant};
+use super::{PERMISSIONS, ROLES, body, instead, permission, tenant};
 use crate::auth0_client::{ANN, kind};
 use crate::support::auth0::{Fault, Trouble};
 
@@ -45,6 +45,72 @@ async fn a_role_is_made_and_one_that_exists_is_found_by_its_exact_name() {
     // What is refused for another reason stays refused.
     let refused = client.create_role("<b>", "").await;
     assert_eq!(kind(refused), Some(Kind::Invalid(400)));
+}
+
+/// Roles `from` to `to`, as a list without its total.
+fn plain_roles(from: usize, to: usize) -> Fault {
+    let roles = (from..to).map(|n| json!({ "id": format!("rol_{n}"), "name": format!("r{n}") }));
+    body(&roles.collect())
+}
+
+#[tokio::test]
+async fn a_list_of_roles_without_its_total_is_read_to_a_page_that_brings_nothing_new() {
+    let tenant = tenant();
+    for last in [plain_roles(0, 0), plain_roles(100, 120)] {
+        // A hundred are asked for, and fifty come.
+        for (from, to) in [(0, 50), (50, 100), (100, 120)] {
+            instead(&tenant, Method::GET, ROLES, plain_roles(from, to));
+        }
+        instead(&tenant, Method::GET, ROLES, last);
+        let roles = tenant.client.all_roles().await.expect("roles");
+        let names: Vec<String> = roles.into_iter().map(|role| role.name).collect();
+        let expected: Vec<String> = (0..120).map(|n| format!("r{n}")).collect();
+        assert_eq!(names, expected);
+    }
+    // Somebody who knows no pages.
+    let before = tenant.auth0.count(&Method::GET, ROLES);
+    instead(&tenant, Method::GET, ROLES, plain_roles(0, 101));
+    assert_eq!(tenant.client.all_roles().await.expect("roles").len(), 101);
+    assert_eq!(tenant.auth0.count(&Method::GET, ROLES) - before, 1);
+}
+
+#[tokio::test]
+async fn what_a_role_allows_is_read_without_totals_too() {
+    let tenant = tenant();
+    let premium = tenant.role("premium").await;
+    let page = |from: usize, to: usize| {
+        let list = (from..to).map(|n| {
+            json!({ "resource_server_identifier": "urn:a", "permission_name": format!("p{n}") })
+        });
+        body(&list.collect())
+    };
+    for (from, to) in [(0, 10), (10, 13), (10, 13)] {
+        instead(&tenant, Method::GET, PERMISSIONS, page(from, to));
+    }
+    let held = tenant.client.permissions_of(&premium).await;
+    assert_eq!(held.expect("permissions").len(), 13);
+}
+
+#[tokio::test]
+async fn a_role_that_is_there_though_no_list_showed_it_is_found_when_it_cannot_be_made() {
+    let tenant = tenant();
+    tenant.auth0.create_role("Lifetime", &[]);
+    let id = tenant.auth0.create_role("lifetime", &[]);
+    instead(&tenant, Method::GET, ROLES, plain_roles(0, 0));
+    assert_eq!(tenant.client.all_roles().await.ok(), Some(Vec::new()));
+    let made = tenant.client.create_role("lifetime", "").await;
+    assert_eq!(made.expect("found").id, id);
+    let asked = tenant.auth0.seen().pop().expect("a request").query;
+    assert!(asked.ends_with("&name_filter=lifetime"), "{asked}");
+}
+
+#[tokio::test]
+async fn a_role_that_is_listed_is_not_missing_where_only_its_permissions_are() {
+    let tenant = tenant();
+    let premium = tenant.role("premium").await;
+    instead(&tenant, Method::GET, PERMISSIONS, Fault::Status(404));
+    let held = tenant.client.permissions_of(&premium).await;
+    assert_eq!(kind(held), Some(Kind::Invalid(404)));
 }
 
 #[tokio::test]

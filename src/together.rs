@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 /// What each of them gives, in their order. For a few: whenever one may go on, all that are not done are looked at.
-pub(super) async fn together<F: Future>(few: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+pub(crate) async fn together<F: Future>(few: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut running: Vec<Pin<Box<F>>> = few.into_iter().map(Box::pin).collect();
     let mut done: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
     poll_fn(|context| {

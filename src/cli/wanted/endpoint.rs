@@ -1,0 +1,95 @@
+//! Which of Stripe's webhook endpoints counts as ours, and what it lacks: one judgement, for whoever looks and whoever
+//! mends.
+
+use super::{Webhook, same_url};
+use crate::stripe::WebhookEndpoint;
+
+impl Webhook {
+    /// The endpoints that lead here, as Stripe lists them.
+    pub(in crate::cli) fn leading_here<'a>(
+        &self,
+        endpoints: &'a [WebhookEndpoint],
+    ) -> Vec<&'a WebhookEndpoint> {
+        let here = endpoints
+            .iter()
+            .filter(|endpoint| same_url(&endpoint.url, &self.url));
+        here.collect()
+    }
+
+    /// The endpoint that counts: of those that lead here and are switched on the one that lacks the fewest events, and one
+    /// that is switched off only where none is on, since what arrives now comes from those that are on.
+    pub(in crate::cli) fn best<'a>(
+        &self,
+        endpoints: &'a [WebhookEndpoint],
+    ) -> Option<&'a WebhookEndpoint> {
+        let here = self.leading_here(endpoints).into_iter();
+        here.min_by_key(|endpoint| (!endpoint.enabled, self.missing(endpoint).len()))
+    }
+
+    /// The events that are needed and not sent to the endpoint.
+    pub(in crate::cli) fn missing(&self, endpoint: &WebhookEndpoint) -> Vec<&'static str> {
+        let needed = self.events.iter().copied();
+        needed.filter(|event| !sends(endpoint, event)).collect()
+    }
+}
+
+/// Whether the endpoint is sent this event.
+fn sends(endpoint: &WebhookEndpoint, event: &str) -> bool {
+    let mut events = endpoint.events.iter();
+    events.any(|sent| sent == "*" || sent == event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://app.example.test/stripe/webhook";
+
+    fn endpoint(id: &str, url: &str, events: &[&str], enabled: bool) -> WebhookEndpoint {
+        WebhookEndpoint {
+            id: id.into(),
+            url: url.into(),
+            events: events.iter().map(ToString::to_string).collect(),
+            api_version: None,
+            enabled,
+            live: None,
+        }
+    }
+
+    fn wanted() -> Webhook {
+        Webhook {
+            url: URL.into(),
+            events: &["a", "b", "c"],
+        }
+    }
+
+    #[test]
+    fn one_that_is_on_counts_before_one_that_is_off_whatever_they_lack() {
+        let off = endpoint("off", URL, &["*"], false);
+        let most = endpoint("most", URL, &["a", "c"], true);
+        let least = endpoint("least", URL, &["b"], true);
+        let elsewhere = endpoint("elsewhere", "https://other.test/", &["*"], true);
+        for all in [
+            [&off, &least, &most, &elsewhere],
+            [&elsewhere, &most, &off, &least],
+        ] {
+            let all: Vec<WebhookEndpoint> = all.into_iter().cloned().collect();
+            assert_eq!(wanted().best(&all).unwrap().id, "most");
+        }
+        assert_eq!(wanted().missing(&most), ["b"]);
+        assert_eq!(
+            wanted()
+                .leading_here(&[off.clone(), elsewhere.clone()])
+                .len(),
+            1
+        );
+        assert_eq!(wanted().best(&[elsewhere, off]).unwrap().id, "off");
+        assert_eq!(wanted().best(&[]), None);
+    }
+
+    #[test]
+    fn one_that_is_sent_everything_lacks_nothing() {
+        let all = endpoint("all", URL, &["*"], true);
+        assert!(wanted().missing(&all).is_empty());
+    }
+}
