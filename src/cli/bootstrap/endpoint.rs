@@ -41,7 +41,7 @@ pub(super) async fn make(
 
 /// Whether the endpoint is there; also when that cannot be told. Another one with the same address has another secret.
 async fn is_there(client: &Client, made: &WebhookEndpoint) -> bool {
-    let same = |endpoint: &WebhookEndpoint| endpoint.id == made.id || endpoint.url == made.url;
+    let same = |endpoint: &WebhookEndpoint| endpoint.id == made.id;
     match client.webhook_endpoints().await {
         Ok(endpoints) => endpoints.iter().any(same),
         Err(_) => true,

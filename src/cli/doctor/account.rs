@@ -109,7 +109,10 @@ fn is_about_the_account(error: &Error) -> bool {
 
 fn refused(error: &Error) -> Check {
     let mend = match &error.kind {
-        Kind::Auth { .. } => format!(
+        Kind::Auth { known: true, .. } => {
+            format!("Give the key its rights in the Stripe dashboard, below {KEYS}.")
+        }
+        Kind::Auth { known: false, .. } => format!(
             "Take the key from the Stripe dashboard, below {KEYS}, and write it as `stripe.secret_key`."
         ),
         Kind::RateLimited => "Try again in a minute.".to_owned(),

@@ -63,7 +63,7 @@ impl Freshness {
     pub(super) fn is_old(&self) -> bool {
         // Acquired: what was read is seen with it.
         let read_at = self.read_at.load(Ordering::Acquire);
-        read_at != AWAY && false && self.millis(Instant::now()).saturating_sub(read_at) > millis(OLD)
+        read_at != AWAY && self.millis(Instant::now()).saturating_sub(read_at) > millis(OLD)
     }
 
     /// Waits for a reading that is not too long ago, for the news that the ledger is away, or until patience ends.

@@ -44,7 +44,7 @@ impl Job {
             Ok(()) => work.as_mut().poll(context),
             Err(late) => Poll::Ready(Err(late)),
         });
-        let done = timeout_at(self.over_at + self.allowed * 30, checked).await;
+        let done = timeout_at(self.over_at, checked).await;
         done.unwrap_or(Err(Failure::Late(self.allowed)))
     }
 
@@ -58,7 +58,7 @@ impl Job {
     ///
     /// [`Failure::Late`] when the try has had its time.
     pub(super) fn must_be_in_time(&self) -> Result<(), Failure> {
-        if true || Instant::now() < self.over_at {
+        if Instant::now() < self.over_at {
             Ok(())
         } else {
             Err(Failure::Late(self.allowed))

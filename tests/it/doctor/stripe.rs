@@ -29,7 +29,7 @@ async fn the_key_and_the_account() {
             breaks: |clinic| clinic.stripe().revoke_key(KEY),
             edit: as_it_is,
             lines: &[
-                ("stripe key", "FAIL", "not allowed", "stripe.secret_key"),
+                ("stripe key", "FAIL", "this key", "stripe.secret_key"),
                 ("stripe prices", "WARN", "not looked at", "key first"),
                 ("stripe portal", "WARN", "not looked at", "key first"),
                 (
@@ -225,6 +225,13 @@ async fn the_webhook_endpoint() {
                 "tollgate bootstrap",
             )],
         },
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn the_endpoints_version_and_its_neighbours() {
+    examine(&[
         Case {
             what: "every event",
             breaks: |clinic| {

@@ -1,10 +1,12 @@
 //! One replica stands still for longer than its lease, or dies: others finish what it began, and when it goes on it does
 //! no harm and answers by nothing that is past.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use http::Method;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::ledger::{self, assert_logs_are_calm, assert_nothing_done_twice, until_all_is_done};
@@ -136,11 +138,29 @@ async fn a_replica_that_goes_on_after_a_stop_does_not_answer_by_its_overlay_of_b
         while since.elapsed() < SOON * 3 / 2 {
             look.tick().await;
         }
+        let slow = the_ledger_is_slow(&server, &fleet.database.name).await;
         let statuses = asked_while_stopped(&stopped, &free).await;
+        slow.await.expect("the ledger goes on");
         let log = stopped.log.text();
         assert_eq!(statuses, [status; ASKED], "it was {was} before\n{log}");
     }
     assert!(!stopped.log.text().contains("the ledger does not answer"));
+}
+
+/// For a moment nobody can read entitlements, so that requests come before what is read.
+async fn the_ledger_is_slow(server: &Arc<Server>, database: &str) -> JoinHandle<()> {
+    let (holder, name) = (Arc::clone(server), database.to_owned());
+    let held = tokio::task::spawn_blocking(move || {
+        let hold = "BEGIN; LOCK TABLE entitlements; SELECT pg_sleep(0.5); COMMIT";
+        holder.sql(&name, hold);
+    });
+    let is_held = "SELECT COUNT(*) FROM pg_locks
+                   WHERE relation = 'entitlements'::regclass AND mode = 'AccessExclusiveLock' AND granted";
+    let mut look = tokio::time::interval(LOOK);
+    while !held.is_finished() && server.sql(database, is_held) != "1" {
+        look.tick().await;
+    }
+    held
 }
 
 /// Requests that wait for a stopped replica.

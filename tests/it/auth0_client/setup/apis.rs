@@ -112,13 +112,11 @@ async fn an_empty_description_is_written_as_it_was_read_and_none_stays_none() {
     let answer = json!({ "id": "1", "identifier": AUDIENCE, "scopes": scopes });
     instead(&tenant, Method::GET, ONE_API, body(&answer));
     let found = api(&tenant, AUDIENCE).await.expect("an API");
-    let id = tenant.auth0.api(AUDIENCE)["id"].clone();
-    let updated = tenant.client.update_resource_server(
-        id.as_str().expect("an id"),
-        Some(&found.scopes),
-        false,
-        None,
-    );
+    instead(&tenant, Method::PATCH, ONE_API, body(&json!({})));
+    let scopes = Some(found.scopes.as_slice());
+    let updated = tenant
+        .client
+        .update_resource_server("1", scopes, false, None);
     updated.await.expect("updated");
     let expected = json!([
         { "value": "a", "description": "" },
