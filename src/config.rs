@@ -66,7 +66,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config,
 
 /// Reads the config file at `path` as [`load`] does, except that signing secrets of the webhook endpoint may not be there
 /// yet: an entry of `stripe.webhook.secrets` that is one `${…}`, and whose variable is unset or empty, or whose file does
-/// not exist or is empty, is left out, and counted in [`Billing::unset_secrets`].
+/// not exist or is empty, is left out, and named in [`Billing::unset_secrets`].
 /// [`crate::endpoints::Config::webhook_secrets`] may then be empty.
 ///
 /// # Errors
@@ -82,7 +82,7 @@ pub fn load_unfinished(
         let left_out = unfinished::leave_out(&mut tree, env);
         interpolate::expand(&mut tree, &source, env, &mut mistakes);
         let mut config = built(path, &tree, &mut mistakes)?;
-        if let Some(billing) = config.billing.as_mut().filter(|_| left_out > 0) {
+        if let Some(billing) = config.billing.as_mut().filter(|_| !left_out.is_empty()) {
             billing.unset_secrets = left_out;
             billing
                 .endpoints
@@ -116,7 +116,7 @@ pub fn parse(
         let missing = unfinished::missing(&tree, env);
         interpolate::expand(&mut tree, source, env, &mut mistakes);
         let config = built(path, &tree, &mut mistakes);
-        for place in missing {
+        for (place, _) in missing {
             mistakes.advise(place, unfinished::ADVICE);
         }
         config

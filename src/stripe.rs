@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use account::{Account, Page, Price, Right, WebhookEndpoint};
 pub use client::Client;
 pub use error::{Error, Kind};
-pub use event::{EVENT_TYPES, Envelope, EventError, Form, matters};
+pub use event::{EVENT_TYPES, Envelope, EventError, Form, NEEDED_EVENT_TYPES, matters};
 pub use object::{
     CheckoutSession, Customer, Owner, PortalSession, SessionMode, SessionStatus, Subscription,
     Whose,

@@ -11,9 +11,12 @@ mod page;
 mod plan;
 mod secret_file;
 mod stop;
+mod wait;
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -24,6 +27,7 @@ use self::out::Out;
 use self::page::{Answer, Line, Trouble, print_plan, print_problem};
 use self::plan::{Change, Present, difference};
 use super::check::{print_as_json, report_mistakes};
+use super::harmless::harmless;
 use super::ledger::block_on;
 use super::wanted::Wanted;
 use crate::config::{self, Billing};
@@ -47,12 +51,17 @@ pub(super) struct Options {
     pub(super) json: bool,
 }
 
+/// A line that is sent along is there at once; more than it needs.
+const ANSWER: Duration = Duration::from_secs(1);
+const MAX_ANSWER: u64 = 1024;
+
 const AFTER_HELP: &str = "\
 The signing secrets in `stripe.webhook.secrets` may be missing still: the endpoint is made here, and its secret told. \
 Nothing is ever deleted, nor taken from a role, an API or an endpoint. A second run has nothing to do.
 
-Exit status: 0 when everything is as the config wants it, or --dry-run showed the plan; 1 when something is still to be done \
-or went wrong; 2 when the config is wrong.
+Exit status: 0 when everything is as the config wants it, or --dry-run showed the plan; 1 when something is still to be done, \
+could not be looked at or went wrong; 2 when the config is wrong. A note changes no status, nor does what `tollgate doctor` \
+only WARNs of.
 
 What the Auth0 application of auth0.management has to be granted for it: read:roles create:roles update:roles \
 read:resource_servers update:resource_servers, and create:resource_servers where the API is missing. A restricted key of \
@@ -63,14 +72,22 @@ pub(super) fn run(path: &Path, options: &Options, out: &mut dyn Write) -> anyhow
     let config = match config::load_unfinished(path, &config::process_env) {
         Ok(config) => config,
         Err(report) => {
-            report_mistakes(&report, options.json, out)?;
+            if options.json {
+                let answer = Answer {
+                    errors: report.mistakes().to_vec(),
+                    ..Answer::default()
+                };
+                print_as_json(&answer, out)?;
+            } else {
+                report_mistakes(&report, false, out)?;
+            }
             return Ok(2);
         }
     };
     let wanted = Wanted::of(&config);
     let mut out = Out::new(out);
     let status = match &config.billing {
-        Some(billing) => block_on(set_up(wanted, billing, options, &mut out))?,
+        Some(billing) => block_on(set_up(wanted, path, billing, options, &mut out))?,
         None => gate_alone(&wanted, options, &mut out)?,
     };
     out.finish()?;
@@ -79,6 +96,7 @@ pub(super) fn run(path: &Path, options: &Options, out: &mut dyn Write) -> anyhow
 
 async fn set_up(
     wanted: Wanted,
+    config: &Path,
     billing: &Billing,
     options: &Options,
     out: &mut Out<'_>,
@@ -88,6 +106,11 @@ async fn set_up(
     let file = options.write_secret.as_deref();
     let bootstrap = Bootstrap {
         plan: difference(&wanted, &present),
+        unseen: problems
+            .iter()
+            .map(|problem| problem.what.clone())
+            .collect(),
+        config,
         unwritten: file.and_then(|file| notes::unwritten(billing, &wanted, &present, file)),
         wanted,
         billing,
@@ -113,6 +136,7 @@ fn gate_alone(wanted: &Wanted, options: &Options, out: &mut dyn Write) -> anyhow
     }
     if options.json {
         let answer = Answer {
+            ok: true,
             notes,
             ..Answer::default()
         };
@@ -128,10 +152,14 @@ fn gate_alone(wanted: &Wanted, options: &Options, out: &mut dyn Write) -> anyhow
 /// One run, after the first look.
 struct Bootstrap<'a> {
     wanted: Wanted,
+    /// The config file.
+    config: &'a Path,
     billing: &'a Billing,
     clients: Clients,
     present: Present,
     plan: Vec<Change>,
+    /// What the first look could not see, each as it was told.
+    unseen: Vec<String>,
     /// Why no secret can be written to the file that was named.
     unwritten: Option<Problem>,
     options: &'a Options,
@@ -158,6 +186,7 @@ impl Bootstrap<'_> {
             is_good &= self.apply(&mut answer, out).await?;
         }
         if self.options.json {
+            answer.ok = is_good;
             print_as_json(&answer, out)?;
             tell_elsewhere(&answer, out);
         }
@@ -212,7 +241,13 @@ impl Bootstrap<'_> {
             return Ok(false);
         }
         let stdin = io::stdin();
-        if !stdin.is_terminal() {
+        let is_terminal = stdin.is_terminal();
+        let mut answer = if is_terminal {
+            String::new()
+        } else {
+            piped_line()
+        };
+        if !is_terminal && answer.is_empty() {
             writeln!(out, "Nothing was changed: `--yes` does it.")?;
             return Ok(false);
         }
@@ -220,12 +255,31 @@ impl Bootstrap<'_> {
         if !out.has_arrived() {
             return Ok(false);
         }
-        let mut answer = String::new();
-        stdin.read_line(&mut answer)?;
+        if is_terminal {
+            stdin.read_line(&mut answer)?;
+        } else {
+            writeln!(out, "{}", harmless(answer.trim()))?;
+        }
         let is_yes = ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str());
         if !is_yes {
             writeln!(out, "Nothing was changed.")?;
         }
         Ok(is_yes)
     }
+}
+
+/// The line that somebody sends along as the answer, as `echo y |` does; empty where there is none. What is inherited from
+/// elsewhere may stay open without a line for ever.
+fn piped_line() -> String {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let mut input = io::BufReader::new(io::stdin().take(MAX_ANSWER));
+        // What is no text is no answer.
+        if input.read_line(&mut line).is_ok() {
+            // Nobody listens any more when it comes late.
+            let _ = tell.send(line);
+        }
+    });
+    told.recv_timeout(ANSWER).unwrap_or_default()
 }

@@ -27,7 +27,7 @@ use clap::Args;
 use self::ledger::Ledger;
 use self::patience::{CALL, Patience};
 use self::plain::Plain;
-use self::report::{Area, Check, Report, Status};
+use self::report::{Answer, Area, Check, Report, Status};
 use self::webhook::Arrivals;
 use super::check::{print_as_json, report_mistakes};
 use super::ledger::block_on;
@@ -38,18 +38,30 @@ use crate::telemetry::Metrics;
 
 /// What it is told.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Options {
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
 }
 
+const AFTER_HELP: &str = "\
+Nothing is changed anywhere: not in Auth0, not in Stripe, not in the ledger. Each line says PASS; or WARN: it works, or \
+could not be looked at, and somebody should have a look; or FAIL: something that the config promises does not work. WARN and \
+FAIL say what helps.
+
+Exit status: 0 when no check failed, with warnings too; 1 when one failed; 2 when the config is wrong.";
+
 /// 0 good, 1 found problems, 2 the config is wrong.
 pub(super) fn run(path: &Path, options: &Options, out: &mut dyn Write) -> anyhow::Result<u8> {
     let config = match config::load_unfinished(path, &config::process_env) {
         Ok(config) => config,
         Err(report) => {
-            report_mistakes(&report, options.json, out)?;
+            if options.json {
+                print_as_json(&Answer::of_mistakes(report.mistakes()), out)?;
+            } else {
+                report_mistakes(&report, false, out)?;
+            }
             return Ok(2);
         }
     };
@@ -125,7 +137,7 @@ impl Visit<'_> {
         let (mut checks, issuer, clock, management) = tokio::join!(
             keys::key_set(auth, self.patience),
             keys::issuer(auth, tenant, plain),
-            clock::check(plain, "Auth0", url, auth.leeway, "auth0.leeway"),
+            clock::check("Auth0", plain.get(url), auth.leeway, "auth0.leeway"),
             management,
         );
         checks.extend([issuer, clock]);
@@ -141,13 +153,18 @@ impl Visit<'_> {
         };
         let tolerance = billing.endpoints.webhook_tolerance;
         let limited_by = "stripe.webhook.tolerance";
-        // Refused without a key, and the refusal tells the time.
+        // Whatever the key may do, the answer tells the time.
         let timed = format!("{}/v1/account", billing.stripe.url);
         let plain = &self.plain;
         let (mut checks, address, clock) = tokio::join!(
             self.account(Arrivals { billing, ledger }, webhook),
-            webhook::address(plain, &webhook.url, self.patience),
-            clock::check(plain, "Stripe", &timed, tolerance, limited_by),
+            webhook::address(plain, webhook, self.patience),
+            clock::check(
+                "Stripe",
+                plain.get_with(&timed, &billing.stripe.secret_key),
+                tolerance,
+                limited_by
+            ),
         );
         checks.extend([webhook::secret(billing), address, clock]);
         checks

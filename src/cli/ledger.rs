@@ -1,5 +1,6 @@
 //! Opening the ledger for a command, beside a running server or without one.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -35,14 +36,27 @@ pub(super) enum Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger, and makes it where there is none.
-    pub(super) async fn open(config: &config::Store) -> Result<Self, StoreError> {
-        Ok(match config {
-            config::Store::Sqlite(url) => Self::Sqlite(Arc::new(Sqlite::open(url.expose()).await?)),
-            config::Store::Postgres(url) => {
-                Self::Postgres(Arc::new(Postgres::open(url.expose()).await?))
+    /// Opens the ledger; `None` where there is none. It is not made: the name may be a wrong one, and a second ledger says
+    /// nothing of a server that works on the first.
+    pub(super) async fn open(config: &config::Store) -> Result<Option<Self>, StoreError> {
+        match inspect(config).await? {
+            Inspected::Empty { .. } => return Ok(None),
+            Inspected::There(_) => {}
+        }
+        Ok(Some(match config {
+            config::Store::Sqlite(url) => {
+                Self::Sqlite(Arc::new(Sqlite::open_existing(url.expose()).await?))
             }
-        })
+            config::Store::Postgres(url) => {
+                Self::Postgres(Arc::new(Postgres::open_existing(url.expose()).await?))
+            }
+        }))
+    }
+
+    /// An empty one that nobody else sees, and that ends with this process.
+    pub(super) async fn passing() -> Result<Self, StoreError> {
+        let store = Sqlite::open("sqlite::memory:").await?;
+        Ok(Self::Sqlite(Arc::new(store)))
     }
 
     /// The ledger.
@@ -67,6 +81,19 @@ impl Ledger {
             },
             Self::Postgres(_) => Ok(true),
         }
+    }
+}
+
+/// Where the ledger should be, without what is secret of it.
+pub(super) fn place(config: &config::Store) -> String {
+    match config {
+        config::Store::Sqlite(url) => {
+            let url = url.expose();
+            let file = Path::new(url.strip_prefix("sqlite://").unwrap_or(url));
+            let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+            format!("at {}", file.display())
+        }
+        config::Store::Postgres(_) => "in the database of `store.url`".to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 mod bar;
 mod page;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::bar::Bar;
 use self::page::{Answer, print_page};
-use super::check::print_as_json;
-use super::ledger::{Ledger, block_on};
-use super::read_config;
+use super::check::{print_as_json, report_mistakes};
+use super::ledger::{Ledger, block_on, place};
 use crate::clock::SystemClock;
-use crate::config::Billing;
+use crate::config::{self, Billing};
 use crate::sync::{LEASE, Looked, Mended, Parts, Reconciler, Sync, Taking, Trouble};
 use crate::telemetry::Metrics;
 use crate::{auth0, stripe};
@@ -36,6 +35,7 @@ const CALL: Duration = Duration::from_secs(30);
 
 /// What it is told.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a flag of the command line"
@@ -55,33 +55,30 @@ pub(super) struct Options {
     pub(super) json: bool,
 }
 
+const AFTER_HELP: &str = "\
+Without --fix nothing is changed in Stripe or Auth0. --fix needs the ledger that `tollgate serve` made.
+
+Exit status: 0 when nothing differs, or --fix mended all of it; 1 when something differs, somebody could not be looked at, a \
+list could not be had, or a job that is at it has failed before and is tried on; 2 when the config is wrong, or sells nothing. A \
+user whose first job is still under way is no difference.";
+
 /// 0 nothing differs, or all of it was mended; 1 something differs, or not everybody could be looked at; 2 the config is
 /// wrong.
 pub(super) fn run(path: &Path, options: &Options, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let config = match read_config(path, out)? {
+    // No event is heard here, so the signing secrets of the webhook endpoint may be missing.
+    let config = match config::load_unfinished(path, &config::process_env) {
         Ok(config) => config,
-        Err(status) => return Ok(status),
-    };
-    let done = block_on(async {
-        let Some(billing) = &config.billing else {
-            bail!("the config has no `stripe` section, so there is nothing to compare");
-        };
-        let stop = CancellationToken::new();
-        let work = reconcile(billing, options, &stop);
-        let mut work = std::pin::pin!(work);
-        let (mut interrupted, mut terminated) = (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        );
-        tokio::select! {
-            done = &mut work => return done,
-            _ = interrupted.recv() => {}
-            _ = terminated.recv() => {}
+        Err(report) => {
+            report_mistakes(&report, options.json, out)?;
+            return Ok(2);
         }
-        stop.cancel();
-        work.await
-    });
-    match done {
+    };
+    let Some(billing) = &config.billing else {
+        let why = "the config has no `stripe` section, so there is nothing to compare";
+        refuse(why, options, out)?;
+        return Ok(2);
+    };
+    match block_on(until_told(billing, options)) {
         Ok(answer) => {
             if options.json {
                 print_as_json(&answer, out)?;
@@ -91,13 +88,53 @@ pub(super) fn run(path: &Path, options: &Options, out: &mut dyn Write) -> anyhow
             Ok(u8::from(!answer.is_well()))
         }
         Err(error) => {
-            if options.json {
-                print_as_json(&serde_json::json!({ "error": format!("{error:#}") }), out)?;
-            }
-            writeln!(std::io::stderr(), "{error:#}")?;
+            refuse(&format!("{error:#}"), options, out)?;
             Ok(1)
         }
     }
+}
+
+/// Says why there is no outcome.
+fn refuse(why: &str, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+    if options.json {
+        print_as_json(&serde_json::json!({ "error": why }), out)?;
+    }
+    writeln!(io::stderr(), "{why}")
+}
+
+/// Compares, to the end or until a signal asks for it.
+async fn until_told(billing: &Billing, options: &Options) -> anyhow::Result<Answer> {
+    let stop = CancellationToken::new();
+    let work = reconcile(billing, options, &stop);
+    let mut work = std::pin::pin!(work);
+    let (mut interrupted, mut terminated) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    tokio::select! {
+        done = &mut work => return done,
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+    }
+    stop.cancel();
+    work.await
+}
+
+/// The ledger. Where there is none, an empty one does for a look, and the operator is told.
+async fn ledger(billing: &Billing, options: &Options) -> anyhow::Result<(Ledger, Option<String>)> {
+    if let Some(ledger) = Ledger::open(&billing.store).await? {
+        return Ok((ledger, None));
+    }
+    let place = place(&billing.store);
+    if options.fix {
+        bail!(
+            "there is no ledger {place}: `tollgate serve` makes it, and --fix needs the one that the server uses"
+        );
+    }
+    let note = format!(
+        "there is no ledger {place}: nothing of this look is kept, and --fix needs one; `tollgate serve` makes it"
+    );
+    Ok((Ledger::passing().await?, Some(note)))
 }
 
 async fn reconcile(
@@ -105,7 +142,7 @@ async fn reconcile(
     options: &Options,
     stop: &CancellationToken,
 ) -> anyhow::Result<Answer> {
-    let ledger = Ledger::open(&billing.store).await?;
+    let (ledger, note) = ledger(billing, options).await?;
     let parts = parts(billing, &ledger)?;
     // Jobs have their own ways to try again.
     let patient = Parts {
@@ -115,7 +152,11 @@ async fn reconcile(
     let reconciler = Reconciler::new(&patient, billing.sync.clone(), AT_ONCE);
     let bar = Bar::new(reconciler.progress());
     let looked = bar.beside(look(&reconciler, options.restart, stop)).await;
-    let looked = looked.map_err(told)?;
+    let mut looked = match note {
+        Some(_) => looked?,
+        None => looked.map_err(told)?,
+    };
+    looked.notes.extend(note);
     if !options.fix {
         return Ok(Answer::new(&looked, None));
     }
@@ -191,11 +232,13 @@ async fn mend(
     let working = async {
         // It takes a while to be sure that no server runs; one that does is at work meanwhile.
         let may_work = over.run_until_cancelled(ledger.may_work()).await;
-        if let Some(Ok(true)) = may_work {
+        if may_work.transpose()?.unwrap_or(false) {
             sync.run(over.clone()).await;
         }
+        Ok::<(), Trouble>(())
     };
-    let (mended, ()) = tokio::join!(mending, working);
+    // Where it cannot be known who does the jobs, nobody may: there is nothing to wait for.
+    let (mended, ()) = tokio::try_join!(async { Ok(mending.await) }, working)?;
     mended
 }
 

@@ -3,9 +3,9 @@
 mod endpoint;
 
 use crate::config::Config;
-use crate::entitlement::{Catalog, Role};
+use crate::entitlement::{Catalog, Plan, Role};
 use crate::policy::{Fallback, Requirement, Table};
-use crate::stripe::EVENT_TYPES;
+use crate::stripe::{EVENT_TYPES, NEEDED_EVENT_TYPES};
 
 /// What `GET /admin/premium-users` asks for, which comes with payments.
 const ADMIN_PANEL: &str = "access:admin-panel";
@@ -18,8 +18,12 @@ pub(super) struct Wanted {
     /// What each of these APIs has to know: the permissions that roles and routes name, in the order of the file, and with
     /// payments the one of the administrators.
     pub(super) permissions: Vec<String>,
+    /// Those of `permissions` that no role and no route names.
+    pub(super) unnamed: Vec<String>,
     /// The roles, each with the permissions that it gives on each of the APIs.
     pub(super) roles: Vec<Role>,
+    /// The plans, lowest first.
+    pub(super) plans: Vec<Plan>,
     /// Where Stripe sends events; `None` without payments.
     pub(super) webhook: Option<Webhook>,
 }
@@ -28,7 +32,12 @@ pub(super) struct Wanted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Webhook {
     pub(super) url: String,
+    /// The config does not say where: it is made of the frontend's address.
+    pub(super) is_guessed: bool,
+    /// All that are worth sending.
     pub(super) events: &'static [&'static str],
+    /// Those that have to be sent.
+    pub(super) needed: &'static [&'static str],
 }
 
 impl Wanted {
@@ -41,17 +50,50 @@ impl Wanted {
         for permission in asked_for(&config.gate.table) {
             add(&mut permissions, permission);
         }
+        let named = permissions.len();
         if config.billing.is_some() {
             add(&mut permissions, ADMIN_PANEL);
         }
         Self {
             apis: apis(config),
+            unnamed: permissions[named..].to_vec(),
             permissions,
             roles,
+            plans: config.gate.catalog.plans().to_vec(),
             webhook: config.billing.as_ref().map(|billing| Webhook {
                 url: billing.webhook_url.clone(),
+                is_guessed: billing.webhook_url_is_guessed,
                 events: EVENT_TYPES,
+                needed: NEEDED_EVENT_TYPES,
             }),
+        }
+    }
+
+    /// What plans that are sold bring and this role does not, when it is a plan's: whoever has the role would get it for
+    /// nothing.
+    pub(super) fn sold_to_others(&self, role: &Role) -> Vec<&str> {
+        if !self.plans.iter().any(|plan| plan.role == role.name) {
+            return Vec::new();
+        }
+        let sold = self.plans.iter().filter(|plan| plan.sale.is_some());
+        let brought = sold.flat_map(|plan| self.of_role(&plan.role));
+        let others = brought.filter(|name| !role.permissions.contains(name));
+        others.map(String::as_str).collect()
+    }
+
+    fn of_role(&self, name: &str) -> &[String] {
+        let role = self.roles.iter().find(|role| role.name == name);
+        role.map_or(&[], |role| &role.permissions)
+    }
+
+    /// What a new role is for.
+    pub(super) fn describe(&self, role: &str) -> String {
+        let plans = self.plans.iter().filter(|plan| plan.role == role);
+        let names: Vec<&str> = plans.map(|plan| plan.name.as_str()).collect();
+        match names.as_slice() {
+            [] => "What the config says this role may do (Tollgate)".to_owned(),
+            [name] => format!("Plan {name} (Tollgate)"),
+            names => format!("Plans {} (Tollgate)", names.join(", ")),
         }
     }
 }
@@ -196,7 +238,32 @@ routes:
         assert_eq!(roles, [("admin", 1), ("free-user", 0), ("premium", 2)]);
         let webhook = wanted.webhook.unwrap();
         assert_eq!(webhook.url, "https://app.example.com/stripe/webhook");
-        assert!(webhook.events.contains(&"invoice.paid"));
+        assert!(webhook.events.contains(&"invoice.paid") && webhook.is_guessed);
+    }
+
+    #[test]
+    fn what_the_config_does_not_name_is_known_as_such() {
+        assert_eq!(wanted(FILE).unnamed, ["access:admin-panel"]);
+        let named = FILE.replace("audit", "access:admin-panel");
+        assert!(wanted(&named).unnamed.is_empty());
+    }
+
+    #[test]
+    fn a_plans_role_is_not_to_give_what_another_plan_sells() {
+        let wanted = wanted(FILE);
+        let of = |name: &str| {
+            let role = wanted.roles.iter().find(|role| role.name == name);
+            wanted.sold_to_others(role.unwrap())
+        };
+        assert_eq!(of("free-user"), ["read", "write"]);
+        assert!(of("premium").is_empty() && of("admin").is_empty());
+    }
+
+    #[test]
+    fn a_role_is_described_by_its_plan() {
+        let wanted = wanted(FILE);
+        assert_eq!(wanted.describe("premium"), "Plan monthly (Tollgate)");
+        assert!(wanted.describe("admin").contains("this role may do"));
     }
 
     #[test]

@@ -25,9 +25,11 @@ pub struct Billing {
     pub reconcile: Option<sync::Reconcile>,
     /// Where Stripe sends events.
     pub webhook_url: String,
-    /// Signing secrets that the file names and that are not there; always 0 after [`crate::config::load`], which takes no
-    /// file that lacks one.
-    pub unset_secrets: usize,
+    /// The file does not say where: it is made of `frontend_url` and `base_path`.
+    pub webhook_url_is_guessed: bool,
+    /// Signing secrets that the file names and that are not there, each as it stands between `${` and `}`; always none after
+    /// [`crate::config::load`], which takes no file that lacks one.
+    pub unset_secrets: Vec<String>,
     /// The longest time for which the tenant issues an access token.
     pub max_token_age: Duration,
     /// Clock difference that is forgiven.

@@ -127,7 +127,11 @@ impl Scalar<'_> {
                 place,
                 format!("the environment variable `{name}` is not set"),
             )
-            .help(format!("set it, or give a default: `${{{name}:-default}}`"))),
+            .help(if is_secret(name) {
+                "set it".to_owned()
+            } else {
+                format!("set it, or give a default: `${{{name}:-default}}`")
+            })),
         }
     }
 
@@ -148,6 +152,13 @@ impl Scalar<'_> {
             _ => self.place,
         }
     }
+}
+
+/// Whether a variable of this name holds a secret, which nobody should write down as a default.
+fn is_secret(name: &str) -> bool {
+    ["SECRET", "KEY", "PASSWORD", "TOKEN"]
+        .iter()
+        .any(|word| name.to_ascii_uppercase().contains(word))
 }
 
 /// Whether `${inner}` leads to nothing: a variable that is unset or empty, a file that does not exist or is empty.

@@ -11,8 +11,8 @@ pub(crate) const ADVICE: &str =
 /// Passes for a signing secret until the file is read.
 const STAND_IN: &str = "whsec_ not there yet";
 
-/// The places of the signing secrets that are not there.
-pub(crate) fn missing(tree: &Node, env: Env<'_>) -> Vec<Place> {
+/// The signing secrets that are not there: where each is named, and what stands between `${` and `}`.
+pub(crate) fn missing(tree: &Node, env: Env<'_>) -> Vec<(Place, String)> {
     let Some(secrets) = find(tree) else {
         return Vec::new();
     };
@@ -26,16 +26,18 @@ pub(crate) fn missing(tree: &Node, env: Env<'_>) -> Vec<Place> {
         | Value::Map(_)
         | Value::Invalid => std::slice::from_ref(secrets),
     };
-    let missing = nodes.iter().filter(|node| is_missing(node, env));
-    missing.map(|node| node.place).collect()
+    let missing = nodes.iter();
+    missing
+        .filter_map(|node| Some((node.place, missing_name(node, env)?)))
+        .collect()
 }
 
-/// Puts stand-ins in the place of the signing secrets that are not there, and says how many there are.
-pub(crate) fn leave_out(tree: &mut Node, env: Env<'_>) -> usize {
+/// Puts stand-ins in the place of the signing secrets that are not there, and says which they are.
+pub(crate) fn leave_out(tree: &mut Node, env: Env<'_>) -> Vec<String> {
     let missing = missing(tree, env);
     if let Some(secrets) = find_mut(tree) {
         let replace = |node: &mut Node| {
-            if missing.contains(&node.place) {
+            if missing.iter().any(|(place, _)| *place == node.place) {
                 node.value = Value::text(STAND_IN);
             }
         };
@@ -45,7 +47,7 @@ pub(crate) fn leave_out(tree: &mut Node, env: Env<'_>) -> usize {
             replace(secrets);
         }
     }
-    missing.len()
+    missing.into_iter().map(|(_, name)| name).collect()
 }
 
 /// Whether it stands for one that is not there.
@@ -53,13 +55,15 @@ pub(crate) fn is_stand_in(secret: &Secret) -> bool {
     secret.expose() == STAND_IN
 }
 
-/// Whether the value is one `${…}` that leads to nothing.
-fn is_missing(node: &Node, env: Env<'_>) -> bool {
-    let inner = node.value.as_text().and_then(|text| {
-        let inner = text.strip_prefix("${")?.strip_suffix('}')?;
-        (!inner.contains(['$', '{', '}'])).then_some(inner)
-    });
-    inner.is_some_and(|inner| interpolate::is_nothing(inner, env))
+/// What stands in the braces, when the value is one `${…}` that leads to nothing.
+fn missing_name(node: &Node, env: Env<'_>) -> Option<String> {
+    let inner = node
+        .value
+        .as_text()?
+        .strip_prefix("${")?
+        .strip_suffix('}')?;
+    let is_one = !inner.contains(['$', '{', '}']);
+    (is_one && interpolate::is_nothing(inner, env)).then(|| inner.to_owned())
 }
 
 const PATH: [&str; 3] = ["stripe", "webhook", "secrets"];

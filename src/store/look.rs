@@ -62,6 +62,9 @@ pub struct Drift {
     pub found_at: UnixMillis,
     /// The look that found it last.
     pub look: i64,
+    /// The sequence of the user's entitlement when it was found, `None` where there was none. It is not kept: what is read
+    /// back has `None`.
+    pub sequence: Option<i64>,
 }
 
 /// Which users to list, the last changed first.
@@ -88,7 +91,8 @@ pub trait Looks: Send + Sync {
     ) -> Result<Option<Look>, StoreError>;
 
     /// Writes how far `look` is (position and counts), what it `found`, and that the drift of the subjects `cleared` is
-    /// gone; the lease begins anew. All of it, or nothing with [`StoreError::LeaseLost`].
+    /// gone; the lease begins anew. All of it, or nothing with [`StoreError::LeaseLost`]. What was found of a user whose
+    /// entitlement has another sequence by now is left out: a job has been at it since, and may have mended it.
     async fn look_on(
         &self,
         look: &Look,

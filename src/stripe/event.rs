@@ -4,7 +4,7 @@ mod types;
 
 use serde_json::Value;
 
-pub use types::{EVENT_TYPES, matters};
+pub use types::{EVENT_TYPES, NEEDED_EVENT_TYPES, matters};
 
 use super::json;
 use super::object::Owner;

@@ -92,6 +92,10 @@ pub struct Looked {
     pub failed: Vec<Failed>,
     /// Users who differ, and whose job is under way.
     pub under_way: Vec<String>,
+    /// Those of them whose job has failed before, and is tried on.
+    pub retried: Vec<Failed>,
+    /// Every list was to be had: if not, there may be more than was seen.
+    pub is_whole: bool,
     /// What the operator should know beside it.
     pub notes: Vec<String>,
     gathered: Arc<Gathered>,
@@ -101,6 +105,8 @@ pub struct Looked {
     is_implausible: bool,
     /// Users whose ties to Stripe are new to the ledger.
     untied: Vec<String>,
+    /// Those who pay, and are no users any more.
+    gone: BTreeSet<String>,
 }
 
 /// Somebody who could not be looked at.
@@ -223,6 +229,9 @@ impl Reconciler {
             drift,
             failed: [&gathered.failed[..], &walked.failed].concat(),
             under_way: walked.under_way,
+            retried: walked.retried,
+            is_whole: !gathered.is_partial,
+            gone: walked.gone,
             notes: gathered.notes.clone(),
             untied: walked.untied,
             gathered,

@@ -3,6 +3,7 @@
 mod cut_short;
 mod meanwhile;
 mod pace;
+mod told;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -237,7 +238,8 @@ async fn the_secret_that_was_written_verifies_a_delivery() {
     let file = place.secret_file();
     let name = file.display().to_string();
     let made = place.bootstrap(&["--yes", "--write-secret", &name]).await;
-    made.assert(0, &["is in the file", &format!("${{file:{name}}}")]);
+    made.assert(0, &["is in the file", "which the config names already"]);
+    assert!(!made.text.contains("In the config"), "{}", made.text);
     let secret = std::fs::read_to_string(&file).expect("the secret");
     assert!(!made.text.contains(&secret), "not shown");
     let rights = std::fs::metadata(&file)
@@ -268,6 +270,7 @@ async fn programs_are_told_the_secret_or_where_it_is_once() {
     let plan = place.bootstrap(&["--json"]).await.json();
     let changes = plan["changes"].as_array().expect("a list");
     assert!(!changes.is_empty() && changes.iter().all(|change| change["done"].is_null()));
+    assert_eq!(plan["ok"], false);
     let made = place.bootstrap(&["--json", "--yes"]).await;
     made.assert(0, &[]);
     let made = made.json();
@@ -279,6 +282,10 @@ async fn programs_are_told_the_secret_or_where_it_is_once() {
     again.assert(0, &[]);
     let again = again.json();
     assert_eq!(again["changes"], Value::Array(Vec::new()));
+    assert_eq!(
+        (&again["ok"], &again["errors"]),
+        (&true.into(), &Value::Array(Vec::new()))
+    );
     assert!(again["webhook_secret"].is_null() && again["notes"][0].is_string());
     place.delete_endpoint(&id).await;
     let file = place.secret_file().display().to_string();
@@ -676,6 +683,13 @@ async fn a_mistake_in_the_config_is_2() {
         .bootstrap(&["--yes"])
         .await
         .assert(2, &["did you mean `frontend_url`?"]);
+    let told = place.bootstrap(&["--yes", "--json"]).await;
+    assert_eq!((told.status, &told.json()["ok"]), (2, &false.into()));
+    let answer = told.json();
+    assert!(answer["errors"][0]["message"].is_string(), "{answer}");
+    for key in ["changes", "problems", "notes"] {
+        assert_eq!(answer[key], Value::Array(Vec::new()), "{key}");
+    }
     assert_eq!(place.writes(), 0);
     place
         .bootstrap(&["--yes", "--dry-run"])

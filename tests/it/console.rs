@@ -71,6 +71,7 @@ async fn drift(shop: &Shop) {
         .expect("the ledger")
         .expect("nobody else looks");
     (look.total, look.checked, look.drifted) = (2, 2, 1);
+    let row = ledger.entitlement(BOB).await.expect("the ledger");
     let found = Drift {
         subject: BOB.to_owned(),
         kind: DriftKind::Missing,
@@ -81,6 +82,7 @@ async fn drift(shop: &Shop) {
         why: "subscription sub_9 is active".to_owned(),
         found_at: now,
         look: look.id,
+        sequence: row.map(|row| row.sequence),
     };
     let written = ledger.look_on(&look, &[found], &[], now, 60_000).await;
     written.expect("the drift is written");

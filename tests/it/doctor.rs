@@ -154,4 +154,10 @@ async fn a_config_with_mistakes_ends_with_2() {
     let report = clinic.doctor_in_words(broken).await;
     assert_eq!(report.status, 2);
     assert!(report.text.contains("upstraem"), "{}", report.text);
+    let report = clinic.doctor(broken).await;
+    assert_eq!(report.status, 2);
+    assert_eq!(report.key("ok"), false);
+    let message = report.key("errors")[0]["message"].as_str();
+    assert!(message.is_some_and(|text| text.contains("upstraem")));
+    assert!(report.names().is_empty() && report.count("FAIL") == 0);
 }

@@ -7,6 +7,7 @@ mod look;
 mod paces;
 mod paying;
 mod resume;
+mod told;
 
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;

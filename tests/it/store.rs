@@ -110,7 +110,9 @@ macro_rules! conformance {
                     a_restart_gives_a_look_cut_short_up_and_begins_anew
                     the_end_of_a_look_drops_what_it_did_not_find_again
                     mended_drift_is_gone_and_counted_no_more
-                    a_subject_found_twice_at_once_is_as_found_last;
+                    a_subject_found_twice_at_once_is_as_found_last
+                    what_was_found_of_a_user_before_a_job_was_done_is_left_out
+                    what_strangers_wrote_into_a_reason_is_kept_without_nul;
                 users:
                     every_user_is_known_once_whatever_size_the_pages_have
                     users_are_listed_the_last_changed_first_by_text_and_plan

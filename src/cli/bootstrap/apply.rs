@@ -1,16 +1,22 @@
 //! Makes the plan, tells the secret, and looks again.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use super::Bootstrap;
 use super::look::look;
 use super::make::Maker;
 use super::mend::Problem;
+use super::notes::of_tokens;
 use super::out::Out;
-use super::page::{Answer, Line, Trouble, print_problem, print_secret, print_secret_file, what};
+use super::page::{
+    Answer, Line, Trouble, is_of, print_problem, print_secret, print_secret_file, what,
+};
 use super::plan::{Change, Present, difference};
 use super::secret_file::SecretFile;
 use super::stop::{PATIENCE, Stop};
+use super::wait::told;
+use crate::config;
 
 impl Bootstrap<'_> {
     /// Makes the plan, looks again, and says whether all is there now.
@@ -32,7 +38,7 @@ impl Bootstrap<'_> {
         if !self.options.json {
             writeln!(out)?;
         }
-        let mut maker = Maker::new(&self.clients, &self.present, file);
+        let mut maker = Maker::new(&self.clients, &self.wanted, &self.present, file);
         let all_done = self.make(&mut maker, &mut stop, answer, out).await?;
         maker.finish();
         self.tell_secret(&maker, answer, out)?;
@@ -105,13 +111,26 @@ impl Bootstrap<'_> {
         }
         let others = self.billing.endpoints.webhook_secrets.len();
         if let Some(file) = file {
-            print_secret_file(file, others, out)?;
+            print_secret_file(file, self.is_named(file), others, out)?;
         }
         if let Some(secret) = secret {
-            print_secret(secret, others, out)?;
+            print_secret(secret, &self.billing.unset_secrets, others, out)?;
             tell_elsewhere(answer, out);
         }
         Ok(())
+    }
+
+    /// Whether the config leads to the file, in which the secret is now.
+    fn is_named(&self, file: &Path) -> bool {
+        let Ok(text) = std::fs::read_to_string(file) else {
+            return false;
+        };
+        let config = config::load_unfinished(self.config, &config::process_env);
+        let billing = config.ok().and_then(|config| config.billing);
+        billing.is_some_and(|billing| {
+            let mut secrets = billing.endpoints.webhook_secrets.iter();
+            secrets.any(|secret| secret.expose() == text.trim())
+        })
     }
 
     /// Looks again: whether what was done is so now.
@@ -127,7 +146,10 @@ impl Bootstrap<'_> {
                 let what = "the second look, at what was done";
                 vec![Problem::new(what, stop.why(), "run this again")]
             },
-            |(present, problems)| self.still_wrong(&present, problems),
+            |(present, problems)| {
+                self.tell_tokens(&present, answer);
+                self.still_wrong(&present, problems)
+            },
         );
         for problem in &problems {
             self.tell_problem("FAILED", problem, out)?;
@@ -136,9 +158,19 @@ impl Bootstrap<'_> {
         Ok(problems.is_empty())
     }
 
-    /// The problems of the second look, with what is not as it should be after all.
+    /// What the first look could not know yet.
+    fn tell_tokens(&self, present: &Present, answer: &mut Answer) {
+        let notes = of_tokens(&self.wanted, present).into_iter();
+        let new: Vec<String> = notes.filter(|note| !answer.notes.contains(note)).collect();
+        answer.notes.extend(new);
+    }
+
+    /// The problems of the second look that the first one did not have, and what was done and is not so after all. What the
+    /// first look did not see was not planned, and is told already.
     fn still_wrong(&self, present: &Present, mut problems: Vec<Problem>) -> Vec<Problem> {
-        for change in difference(&self.wanted, present) {
+        problems.retain(|problem| !self.unseen.contains(&problem.what));
+        let changes = difference(&self.wanted, present).into_iter();
+        for change in changes.filter(|change| is_of(change, &self.plan)) {
             let error = "it was done, and is still not so";
             let mend = "run this again, or look at it in the dashboard";
             problems.push(Problem::new(what(&change), error, mend));
@@ -155,9 +187,11 @@ impl Bootstrap<'_> {
 }
 
 async fn make_one(maker: &mut Maker<'_>, stop: &mut Stop, change: &Change) -> Result<(), Problem> {
-    stop.beside(maker.make(change)).await.unwrap_or_else(|| {
+    let what = what(change);
+    let making = told(&what, maker.make(change));
+    stop.beside(making).await.unwrap_or_else(|| {
         let mend = "run this again: whether it was done shows then";
-        Err(Problem::new(what(change), stop.why(), mend))
+        Err(Problem::new(what.as_str(), stop.why(), mend))
     })
 }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::mend::{Problem, of_auth0, of_stripe};
+use super::mend::{Problem, of_auth0, of_list};
 use super::plan::{Api, Present, PresentRole};
 use super::stop::PATIENCE;
+use super::wait::told;
 use crate::cli::wanted::Wanted;
 use crate::clock::SystemClock;
 use crate::config::Billing;
@@ -60,7 +61,11 @@ pub(super) async fn look(wanted: &Wanted, clients: &Clients) -> (Present, Vec<Pr
     let mut is_there = true;
     for identifier in &wanted.apis {
         let api = if is_there {
-            api(identifier, wanted, &clients.auth0, &mut problems).await
+            told(
+                "Auth0",
+                api(identifier, wanted, &clients.auth0, &mut problems),
+            )
+            .await
         } else {
             Api::Unseen
         };
@@ -68,12 +73,12 @@ pub(super) async fn look(wanted: &Wanted, clients: &Clients) -> (Present, Vec<Pr
         present.apis.push((identifier.clone(), api));
     }
     if is_there {
-        present.roles = roles(wanted, &clients.auth0, &mut problems).await;
+        present.roles = told("Auth0", roles(wanted, &clients.auth0, &mut problems)).await;
     }
     if wanted.webhook.is_some() {
-        match clients.stripe.webhook_endpoints().await {
+        match told("Stripe", clients.stripe.webhook_endpoints()).await {
             Ok(endpoints) => present.endpoints = Some(endpoints),
-            Err(error) => problems.push(of_stripe("the webhook endpoints".to_owned(), &error)),
+            Err(error) => problems.push(of_list("the webhook endpoints".to_owned(), &error)),
         }
     }
     (present, problems)

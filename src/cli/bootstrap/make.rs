@@ -7,12 +7,14 @@ use super::mend::{Problem, deleted, of_auth0, of_new_endpoint, of_stripe};
 use super::plan::{Change, Extension, Present, extension};
 use super::secret_file::SecretFile;
 use crate::auth0::{Permission, Role};
+use crate::cli::wanted::Wanted;
 use crate::stripe::IdempotencyKey;
 use crate::types::Secret;
 
 /// What is known while changes are made.
 pub(super) struct Maker<'a> {
     clients: &'a Clients,
+    wanted: &'a Wanted,
     present: &'a Present,
     /// The roles that are there, and those that were made.
     roles: Vec<Role>,
@@ -28,12 +30,14 @@ pub(super) struct Maker<'a> {
 impl<'a> Maker<'a> {
     pub(super) fn new(
         clients: &'a Clients,
+        wanted: &'a Wanted,
         present: &'a Present,
         file: Option<SecretFile>,
     ) -> Self {
         let roles = present.roles.iter().flatten();
         Self {
             clients,
+            wanted,
             present,
             roles: roles.map(|there| there.role.clone()).collect(),
             lacking: Vec::new(),
@@ -129,8 +133,8 @@ impl<'a> Maker<'a> {
     }
 
     async fn make_role(&mut self, name: &str) -> Result<(), Problem> {
-        let description = "What Tollgate's config says this role may do";
-        let made = self.clients.auth0.create_role(name, description).await;
+        let description = self.wanted.describe(name);
+        let made = self.clients.auth0.create_role(name, &description).await;
         let made = made.map_err(|error| of_auth0(format!("role {name}"), &error))?;
         self.roles.push(made);
         Ok(())

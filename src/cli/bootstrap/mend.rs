@@ -83,6 +83,30 @@ pub(super) fn of_stripe(what: String, error: &stripe::Error) -> Problem {
     Problem::new(what, error.to_string(), &mend)
 }
 
+/// The same for the list of webhook endpoints, which some that stand in for Stripe do not have.
+pub(super) fn of_list(what: String, error: &stripe::Error) -> Problem {
+    use stripe::Kind;
+    let problem = of_stripe(what, error);
+    match &error.kind {
+        Kind::Missing { .. } | Kind::Invalid { status: 404, .. } => {
+            let mend = "what answers at stripe.url has no webhook endpoints to list: make the endpoint by hand where it is \
+                        made, and set its secret as stripe.webhook.secrets";
+            Problem {
+                mend: mend.to_owned(),
+                ..problem
+            }
+        }
+        Kind::Unreachable
+        | Kind::Api(_)
+        | Kind::RateLimited
+        | Kind::Auth { .. }
+        | Kind::Card { .. }
+        | Kind::Idempotency
+        | Kind::Invalid { .. }
+        | Kind::Unreadable => problem,
+    }
+}
+
 /// What was refused for a reason that only Stripe knows.
 fn refused(error: &stripe::Error) -> String {
     let which = match &error.request_id {
@@ -132,6 +156,25 @@ mod tests {
             request_id: Some("req_7".to_owned()),
             retry_after: None,
         }
+    }
+
+    #[test]
+    fn a_list_that_is_not_there_is_told_as_such() {
+        let mut error = invalid(Some("url"));
+        error.kind = stripe::Kind::Missing { param: None };
+        let missing = of_list("it".to_owned(), &error).mend;
+        error.kind = stripe::Kind::Invalid {
+            status: 404,
+            code: None,
+            param: None,
+            portal: false,
+        };
+        let unknown = of_list("it".to_owned(), &error).mend;
+        assert!(
+            missing.contains("no webhook endpoints to list"),
+            "{missing}"
+        );
+        assert_eq!(missing, unknown);
     }
 
     fn mend(param: Option<&str>, others: usize) -> String {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::mend::Problem;
 use super::plan::{Api, Change, Present};
 use crate::cli::wanted::Wanted;
+use crate::config::Reported;
 use crate::types::Secret;
 
 /// One change, for programs.
@@ -59,6 +60,10 @@ impl From<&Problem> for Trouble {
 /// What `--json` prints. There is no `Debug`: it may hold a secret.
 #[derive(Default, Serialize)]
 pub(super) struct Answer {
+    /// Whether the exit status is 0.
+    pub(super) ok: bool,
+    /// The mistakes of the config; with them nothing is looked at.
+    pub(super) errors: Vec<Reported>,
     pub(super) changes: Vec<Line>,
     pub(super) problems: Vec<Trouble>,
     pub(super) notes: Vec<String>,
@@ -82,6 +87,21 @@ pub(super) fn what(change: &Change) -> String {
             format!("webhook endpoint {url}")
         }
     }
+}
+
+/// Whether `change` is what one of the `planned` ones was to bring about, or a part of it.
+pub(super) fn is_of(change: &Change, planned: &[Change]) -> bool {
+    let (its_name, its_lines) = (what(change), lines(change));
+    planned.iter().any(|planned| match planned {
+        Change::MakeApi { .. } | Change::MakeEndpoint { .. } => what(planned) == its_name,
+        Change::ExtendApi { .. }
+        | Change::MakeRole { .. }
+        | Change::Permit { .. }
+        | Change::ExtendEndpoint { .. } => {
+            let planned = lines(planned);
+            its_lines.iter().any(|line| planned.contains(line))
+        }
+    })
 }
 
 /// The lines of a change: `+` is made, `~` is changed.
@@ -187,8 +207,21 @@ pub(super) fn print_problem(word: &str, problem: &Problem, out: &mut dyn Write) 
     writeln!(out, "       {}", problem.mend)
 }
 
-/// Where the secret of a new endpoint is; the config knows so many `others`.
-pub(super) fn print_secret_file(file: &Path, others: usize, out: &mut dyn Write) -> io::Result<()> {
+/// Where the secret of a new endpoint is; `names_it` when the config leads there, else it knows so many `others`.
+pub(super) fn print_secret_file(
+    file: &Path,
+    names_it: bool,
+    others: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if names_it {
+        return writeln!(
+            out,
+            "\nThe signing secret of the new endpoint is in the file {}, which the config names already. `tollgate doctor` \
+             looks at all of it.\n",
+            file.display()
+        );
+    }
     // Another process reads it from another folder.
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     writeln!(
@@ -200,14 +233,35 @@ pub(super) fn print_secret_file(file: &Path, others: usize, out: &mut dyn Write)
     )
 }
 
-/// The secret of a new endpoint; the config knows so many `others`.
-pub(super) fn print_secret(secret: &Secret, others: usize, out: &mut dyn Write) -> io::Result<()> {
+/// The secret of a new endpoint. What the config names and is not there is `unset`, each as it stands in `${...}`; beside that
+/// it knows so many `others`.
+pub(super) fn print_secret(
+    secret: &Secret,
+    unset: &[String],
+    others: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     writeln!(
         out,
-        "\nThe signing secret of the new endpoint, shown this once:\n\n  {}\n\nSet it as the variable or the file that \
-         stripe.webhook.secrets names{}; for example with\n\n  \
+        "\nThe signing secret of the new endpoint, shown this once:\n\n  {}\n",
+        secret.expose()
+    )?;
+    if let Some(name) = unset.first() {
+        let place = if let Some(file) = name.strip_prefix("file:") {
+            format!("Write it to the file {file}")
+        } else {
+            let name = name.split(":-").next().unwrap_or_default();
+            format!("Set {name}=... (shown above)")
+        };
+        return writeln!(
+            out,
+            "{place}, as the config names it already, then run `tollgate doctor`.\n"
+        );
+    }
+    writeln!(
+        out,
+        "Set it as the variable or the file that stripe.webhook.secrets names{}; for example with\n\n  \
          stripe: {{ webhook: {{ secrets: [\"${{STRIPE_WEBHOOK_SECRET}}\"] }} }}\n",
-        secret.expose(),
         beside(others)
     )
 }
@@ -217,5 +271,49 @@ fn beside(others: usize) -> &'static str {
         ""
     } else {
         ", beside those that are there"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(unset: &[&str]) -> String {
+        let unset: Vec<String> = unset.iter().map(ToString::to_string).collect();
+        let mut out = Vec::new();
+        print_secret(&Secret::new("whsec_a".into()), &unset, 0, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_place_that_the_config_names_already_is_told_and_no_line_for_the_config() {
+        let text = printed(&["STRIPE_WEBHOOK_SECRET"]);
+        assert!(
+            text.contains("Set STRIPE_WEBHOOK_SECRET=... (shown above)"),
+            "{text}"
+        );
+        assert!(!text.contains("stripe: {"), "{text}");
+        let text = printed(&["file:/run/secret"]);
+        assert!(text.contains("to the file /run/secret"), "{text}");
+        assert!(printed(&[]).contains("stripe: { webhook"));
+    }
+
+    #[test]
+    fn what_was_planned_is_told_from_what_was_not() {
+        let role = |name: &str| Change::MakeRole { name: name.into() };
+        let extend = |add: &[&str]| Change::ExtendEndpoint {
+            id: "we_1".into(),
+            url: "u".into(),
+            add: add.iter().map(ToString::to_string).collect(),
+            enable: false,
+        };
+        let made = Change::MakeEndpoint {
+            url: "u".into(),
+            events: Vec::new(),
+        };
+        assert!(is_of(&role("a"), &[role("a")]) && !is_of(&role("b"), &[role("a")]));
+        assert!(is_of(&extend(&["x"]), &[made]));
+        assert!(is_of(&extend(&["x", "y"]), &[extend(&["y"])]));
+        assert!(!is_of(&extend(&["x"]), &[extend(&["y"])]));
     }
 }

@@ -123,13 +123,17 @@ pub(super) struct Extension {
 
 /// What an API lacks of these permissions, and for its tokens to hold any.
 pub(super) fn extension(api: &ResourceServer, permissions: &[String]) -> Extension {
-    Extension {
-        add: missing(permissions, |name| {
-            api.scopes.iter().any(|(known, _)| known == name)
-        }),
-        rbac: !api.enforce_policies,
-        dialect: (!api.puts_permissions()).then(|| with_permissions(api.token_dialect.as_deref())),
-    }
+    let is_known = |name: &str| api.scopes.iter().any(|(known, _)| known == name);
+    let add = missing(permissions, is_known);
+    let rbac = !api.enforce_policies;
+    let dialect = match &api.token_dialect {
+        _ if api.puts_permissions() => None,
+        // An API that does not tell its dialect may never do so: it is set along with what else is lacking, and not again
+        // and again.
+        None if add.is_empty() && !rbac => None,
+        dialect => Some(with_permissions(dialect.as_deref())),
+    };
+    Extension { add, rbac, dialect }
 }
 
 /// The dialect that puts permissions into tokens and is otherwise like this one; `access_token` is Auth0's own.

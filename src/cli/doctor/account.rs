@@ -1,7 +1,7 @@
 //! The Stripe account: whether the key works, whose it is, what it may do, and the customer portal.
 
 use super::patience::{CALL, Patience};
-use super::report::Check;
+use super::report::{Check, Status};
 use super::webhook::Arrivals;
 use super::{prices, webhook};
 use crate::cli::wanted::Webhook;
@@ -14,6 +14,10 @@ const ACCOUNT: &str = "account";
 
 /// Where keys are made.
 const KEYS: &str = "Developers > API keys";
+
+const REACH: &str = "Check that this machine gets to Stripe, and `stripe.url` where it is written.";
+const LATER: &str = "Try again in a minute: Stripe takes no more requests just now.";
+const TROUBLE: &str = "Try again later: Stripe itself has trouble, see its status page.";
 
 /// Reads without which everything that is sold is kept right all the same: prices are read here alone, and events that
 /// name their customer need no look at the invoice or at the event itself.
@@ -35,7 +39,7 @@ pub(super) async fn check(
     let restricted = billing.stripe.secret_key.expose().starts_with("rk_");
     let mut checks = key(client, billing, restricted, patience).await;
     if checks.iter().any(is_hopeless) {
-        let unseen = |name| Check::warn(name, "not looked at", "Mend the key first.");
+        let unseen = |name| Check::warn(name, "not looked at", "See to the key first.");
         checks.extend(["prices", PORTAL, webhook::ENDPOINT].map(unseen));
         return checks;
     }
@@ -108,6 +112,9 @@ fn is_about_the_account(error: &Error) -> bool {
 }
 
 fn refused(error: &Error) -> Check {
+    if error.kind == Kind::RateLimited {
+        return Check::warn(KEY, error.to_string(), LATER);
+    }
     let mend = match &error.kind {
         Kind::Auth { known: true, .. } => {
             format!("Give the key its rights in the Stripe dashboard, below {KEYS}.")
@@ -115,24 +122,20 @@ fn refused(error: &Error) -> Check {
         Kind::Auth { known: false, .. } => format!(
             "Take the key from the Stripe dashboard, below {KEYS}, and write it as `stripe.secret_key`."
         ),
-        Kind::RateLimited => "Try again in a minute.".to_owned(),
+        Kind::RateLimited => LATER.to_owned(),
+        Kind::Api(_) => TROUBLE.to_owned(),
         Kind::Unreachable
-        | Kind::Api(_)
         | Kind::Card { .. }
         | Kind::Idempotency
         | Kind::Missing { .. }
         | Kind::Invalid { .. }
-        | Kind::Unreadable => {
-            "Check that this machine gets to Stripe, and `stripe.url` where it is written."
-                .to_owned()
-        }
+        | Kind::Unreadable => REACH.to_owned(),
     };
     Check::fail(KEY, error.to_string(), mend)
 }
 
 fn silent() -> Check {
-    let mend = "Check that this machine gets to Stripe, and `stripe.url` where it is written.";
-    Check::fail(KEY, "Stripe does not answer in time", mend)
+    Check::fail(KEY, "Stripe does not answer in time", REACH)
 }
 
 /// Whose key it is, against `stripe.account`.
@@ -183,23 +186,26 @@ async fn rights(client: &Client, patience: Patience) -> Vec<Check> {
 
 /// Each is a list with commas: what it needs, what can be missed, and what could not be told.
 fn lacking(needed: &str, missed: &str, untold: &str) -> Vec<Check> {
-    const NAME: &str = "rights";
     let lacks = |rights: &str| format!("the key lacks {rights}");
     let grant =
         |rights: &str| format!("Give the key {rights} in the Stripe dashboard, below {KEYS}.");
     let mut checks = Vec::new();
     if !needed.is_empty() {
-        checks.push(Check::fail(NAME, lacks(needed), grant(needed)));
+        checks.push(Check::fail("rights", lacks(needed), grant(needed)));
     }
     if !missed.is_empty() {
-        checks.push(Check::warn(NAME, lacks(missed), grant(missed)));
+        checks.push(Check::warn("lesser rights", lacks(missed), grant(missed)));
     }
     if !untold.is_empty() {
         let mend = format!("Compare the key's rights in the Stripe dashboard, below {KEYS}.");
-        checks.push(Check::warn(NAME, format!("cannot be told: {untold}"), mend));
+        checks.push(Check::warn(
+            "unknown rights",
+            format!("cannot be told: {untold}"),
+            mend,
+        ));
     }
     if checks.is_empty() {
-        checks.push(Check::pass(NAME, "the key has all that Tollgate needs"));
+        checks.push(Check::pass("rights", "the key has all that Tollgate needs"));
     }
     checks
 }
@@ -212,12 +218,110 @@ async fn portal(client: &Client, patience: Patience) -> Check {
     match patience.wait(CALL, client.has_portal()).await {
         Some(Ok(true)) => Check::pass(PORTAL, "the customer portal is set up"),
         Some(Ok(false)) => Check::warn(PORTAL, "the customer portal is not set up", mend),
-        Some(Err(error)) => Check::warn(PORTAL, not_seen(&error), mend),
-        None => Check::warn(PORTAL, "no answer in time", "Try again later."),
+        other => {
+            let error = other.and_then(Result::err);
+            let unseen = unseen(
+                PORTAL,
+                "the customer portal",
+                error.as_ref(),
+                "Customer portal",
+            );
+            // It would be no more than a warning if it were not there.
+            Check {
+                status: Status::Warn,
+                ..unseen
+            }
+        }
     }
 }
 
-/// What could not be looked at, and why.
-pub(super) fn not_seen(error: &Error) -> String {
-    format!("not looked at: {error}")
+/// What could not be looked at, and why; `right` is what a restricted key needs for it. Where Stripe is away or has trouble
+/// nobody knows whether it is well; a call that it does not know, or a right that the key lacks, is no sign of anything.
+pub(super) fn unseen(name: &str, what: &str, error: Option<&Error>, right: &str) -> Check {
+    let Some(error) = error else {
+        let found = format!("{what} not looked at: no answer in time");
+        return Check::fail(name, found, REACH);
+    };
+    let found = format!("{what} not looked at: {error}");
+    match &error.kind {
+        Kind::Unreachable => Check::fail(name, found, REACH),
+        Kind::Api(_) => Check::fail(name, found, TROUBLE),
+        Kind::RateLimited => Check::warn(name, found, LATER),
+        Kind::Auth { .. } => {
+            let mend =
+                format!("Give the key the right {right}: Read, or look in the Stripe dashboard.");
+            Check::warn(name, found, mend)
+        }
+        Kind::Card { .. }
+        | Kind::Idempotency
+        | Kind::Missing { .. }
+        | Kind::Invalid { .. }
+        | Kind::Unreadable => Check::warn(
+            name,
+            format!("{what} cannot be looked at: {error}"),
+            "Look in the Stripe dashboard.",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(kind: Kind) -> Error {
+        Error {
+            kind,
+            call: "GET /v1/it",
+            request_id: None,
+            retry_after: None,
+        }
+    }
+
+    fn invalid() -> Kind {
+        Kind::Invalid {
+            status: 404,
+            code: None,
+            param: None,
+            portal: false,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_fails_only_where_stripe_is_away_or_has_trouble() {
+        let known = Kind::Auth {
+            known: true,
+            code: None,
+        };
+        for (kind, expected, mend) in [
+            (Some(Kind::Unreachable), Status::Fail, "this machine"),
+            (None, Status::Fail, "this machine"),
+            (Some(Kind::Api(503)), Status::Fail, "Try again later"),
+            (Some(Kind::RateLimited), Status::Warn, "Try again in"),
+            (Some(known), Status::Warn, "Prices: Read"),
+            (Some(invalid()), Status::Warn, "dashboard"),
+        ] {
+            let error = kind.map(error);
+            let check = unseen("x", "it", error.as_ref(), "Prices");
+            assert_eq!(check.status, expected, "{check:?}");
+            assert!(check.mend.as_deref().unwrap().contains(mend), "{check:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_asked_too_often_is_no_wrong_key() {
+        let check = refused(&error(Kind::RateLimited));
+        assert_eq!(check.status, Status::Warn);
+        let check = refused(&error(Kind::Api(500)));
+        assert_eq!(check.status, Status::Fail);
+        assert!(!check.mend.unwrap().contains("this machine"));
+    }
+
+    #[test]
+    fn lines_about_rights_have_names_of_their_own() {
+        let names: std::collections::BTreeSet<String> = lacking("a", "b", "c")
+            .into_iter()
+            .map(|check| check.name)
+            .collect();
+        assert_eq!(names.len(), 3);
+    }
 }

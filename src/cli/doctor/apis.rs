@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::patience::{CALL, Patience};
-use super::report::Check;
+use super::report::{Check, Status};
 use super::tenant::unseen;
 use crate::auth0::{Client, ResourceServer};
 use crate::cli::wanted::Wanted;
@@ -20,8 +20,8 @@ pub(super) async fn check(client: &Client, wanted: &Wanted, patience: Patience) 
             Some(Ok(Some(api))) => {
                 checks.push(Check::pass(NAME, format!("{audience} is there")));
                 if !wanted.permissions.is_empty() {
-                    checks.extend(settings(&api));
-                    checks.push(permissions(&api, &wanted.permissions));
+                    checks.extend(settings(&api).map(|check| weighed(check, wanted)));
+                    checks.push(permissions(&api, wanted));
                 }
             }
             Some(Ok(None)) => checks.push(Check::fail(
@@ -36,6 +36,16 @@ pub(super) async fn check(client: &Client, wanted: &Wanted, patience: Patience) 
         }
     }
     checks
+}
+
+/// Where nothing in the config asks for a permission it is no failure that nobody gets any.
+fn weighed(check: Check, wanted: &Wanted) -> Check {
+    let status = if wanted.unnamed.len() == wanted.permissions.len() {
+        check.status.min(Status::Warn)
+    } else {
+        check.status
+    };
+    Check { status, ..check }
 }
 
 /// Without both nobody holds any permission.
@@ -60,36 +70,36 @@ fn settings(api: &ResourceServer) -> [Check; 2] {
         Some(_) => Check::fail(TOKENS, format!("those for {of} hold no permissions"), mend),
         None => {
             let found = format!("Auth0 does not say whether those for {of} hold permissions");
+            let mend = "See that \"Add Permissions in the Access Token\" is on in the settings of this API in the Auth0 dashboard.";
             Check::warn(TOKENS, found, mend)
         }
     };
     [rbac, token]
 }
 
-/// Whether the API has each permission that the config names: its tokens hold no others.
-fn permissions(api: &ResourceServer, wanted: &[String]) -> Check {
+/// Whether the API has each permission that is wanted: its tokens hold no others.
+fn permissions(api: &ResourceServer, wanted: &Wanted) -> Check {
     const NAME: &str = "api permissions";
+    let mend = "Run `tollgate bootstrap`, or add them to the API in the Auth0 dashboard.";
     let there: BTreeSet<&str> = api.scopes.iter().map(|(name, _)| name.as_str()).collect();
-    let missing: Vec<&str> = wanted
-        .iter()
-        .map(String::as_str)
-        .filter(|name| !there.contains(name))
-        .collect();
+    let all = wanted.permissions.iter();
+    let missing: Vec<&String> = all.filter(|name| !there.contains(name.as_str())).collect();
     let of = &api.identifier;
     if missing.is_empty() {
-        let count = wanted.len();
+        let count = wanted.permissions.len();
         return Check::pass(NAME, format!("{of} has all {count} that the config names"));
     }
-    Check::fail(
-        NAME,
-        format!("{of} lacks {}", missing.join(", ")),
-        "Run `tollgate bootstrap`, or add them to the API in the Auth0 dashboard.",
-    )
+    let names: Vec<&str> = missing.iter().map(|name| name.as_str()).collect();
+    let found = format!("{of} lacks {}", names.join(", "));
+    if missing.iter().all(|name| wanted.unnamed.contains(name)) {
+        let found = format!("{found}, which no role gives; `GET /admin/premium-users` asks for it");
+        return Check::warn(NAME, found, mend);
+    }
+    Check::fail(NAME, found, mend)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Status;
     use super::*;
 
     fn api(scopes: &[&str], rbac: bool, dialect: Option<&str>) -> ResourceServer {
@@ -122,12 +132,40 @@ mod tests {
 
     #[test]
     fn an_api_has_every_permission_and_those_that_it_lacks_are_named() {
-        let wanted =
-            |names: &[&str]| -> Vec<String> { names.iter().map(ToString::to_string).collect() };
         let api = api(&["a", "b"], true, None);
-        assert_eq!(permissions(&api, &wanted(&["a"])).status, Status::Pass);
-        let check = permissions(&api, &wanted(&["a", "d", "e"]));
+        assert_eq!(permissions(&api, &wanted(&["a"], &[])).status, Status::Pass);
+        let check = permissions(&api, &wanted(&["a", "d", "e"], &[]));
         assert_eq!(check.status, Status::Fail);
         assert!(check.found.ends_with("lacks d, e"), "{check:?}");
+    }
+
+    #[test]
+    fn a_permission_that_no_role_and_no_route_names_is_no_failure() {
+        let without = api(&["a"], false, Some("access_token"));
+        let of = |permissions: &[&str], unnamed: &[&str]| {
+            let wanted = wanted(permissions, unnamed);
+            let settings = settings(&without).map(|check| weighed(check, &wanted).status);
+            (permissions_of(&without, &wanted), settings)
+        };
+        let (fail, warn) = (Status::Fail, Status::Warn);
+        assert_eq!(of(&["a", "panel"], &["panel"]), (warn, [fail, fail]));
+        assert_eq!(of(&["b", "panel"], &["panel"]), (fail, [fail, fail]));
+        assert_eq!(of(&["panel"], &["panel"]), (warn, [warn, warn]));
+    }
+
+    fn permissions_of(api: &ResourceServer, wanted: &Wanted) -> Status {
+        permissions(api, wanted).status
+    }
+
+    fn wanted(permissions: &[&str], unnamed: &[&str]) -> Wanted {
+        let words = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+        Wanted {
+            apis: Vec::new(),
+            permissions: words(permissions),
+            unnamed: words(unnamed),
+            roles: Vec::new(),
+            plans: Vec::new(),
+            webhook: None,
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, header};
 
-use super::plain::Plain;
+use super::plain::Answer;
 use super::report::Check;
 use crate::clock::{Clock, SystemClock};
 
@@ -13,16 +13,15 @@ const NOTHING: Duration = Duration::from_secs(5);
 const NAME: &str = "clock";
 const MEND: &str = "Let this machine's clock be set by NTP.";
 
-/// Compares our clock with that of whoever answers at `url`. `limit` is what the config forgives, `limited_by` its key.
+/// Compares our clock with that of whoever answers `asking`. `limit` is what the config forgives, `limited_by` its key.
 pub(super) async fn check(
-    plain: &Plain,
     whose: &str,
-    url: &str,
+    asking: impl Future<Output = Result<Answer, String>>,
     limit: Duration,
     limited_by: &str,
 ) -> Check {
     let asked = SystemClock.since_epoch();
-    let answer = match plain.get(url).await {
+    let answer = match asking.await {
         Ok(answer) => answer,
         Err(reason) => {
             return Check::warn(

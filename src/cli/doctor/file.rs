@@ -30,7 +30,8 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
 /// Whether it can be served as it is: signing secrets may be written down before they are there.
 fn file(config: &Config) -> Check {
     let name = config.file.display();
-    let unset = config.billing.as_ref().map(|billing| billing.unset_secrets);
+    let unset = config.billing.as_ref();
+    let unset = unset.map(|billing| billing.unset_secrets.len());
     match unset {
         None | Some(0) => Check::pass(FILE, format!("{name} is valid")),
         Some(_) => Check::warn(

@@ -23,6 +23,11 @@ impl Patience {
         }
     }
 
+    /// Whether nothing is left of it.
+    pub(super) fn is_over(self) -> bool {
+        Instant::now() >= self.end
+    }
+
     /// What `work` gives; `None` when it takes longer than `longest`, or than is left of all of it.
     pub(super) async fn wait<T>(
         self,

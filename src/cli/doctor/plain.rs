@@ -1,4 +1,4 @@
-//! Requests without credentials: the discovery document, the time, the webhook's address.
+//! Requests apart from the clients of Auth0 and Stripe: the discovery document, the time, the webhook's address.
 
 use std::error::Error;
 use std::time::Duration;
@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 
 use super::patience::CALL;
+use crate::stripe::API_VERSION;
+use crate::types::Secret;
 
 /// A discovery document is some 2 KiB.
 const MAX_BODY: usize = 256 * 1024;
@@ -37,6 +39,16 @@ impl Plain {
     /// Half a sentence that says what went wrong.
     pub(super) async fn get(&self, url: &str) -> Result<Answer, String> {
         answer(self.0.get(url)).await
+    }
+
+    /// GET from Stripe with its key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plain::get`].
+    pub(super) async fn get_with(&self, url: &str, key: &Secret) -> Result<Answer, String> {
+        let request = self.0.get(url).bearer_auth(key.expose());
+        answer(request.header("stripe-version", API_VERSION)).await
     }
 
     /// POST of nothing.

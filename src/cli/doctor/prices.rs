@@ -1,6 +1,6 @@
 //! The prices of the plans.
 
-use super::account::not_seen;
+use super::account::unseen;
 use super::patience::{CALL, Patience};
 use super::report::Check;
 use crate::config::Billing;
@@ -32,15 +32,10 @@ pub(super) async fn check(client: &Client, billing: &Billing, patience: Patience
     });
     let look = async |sold: Sold<'_>| match patience.wait(CALL, client.price(sold.price)).await {
         Some(Ok(found)) => judge(&sold, found.as_ref(), billing.endpoints.live),
-        Some(Err(error)) => {
-            let mend = "Give the key the right Prices: Read, or compare the price in the Stripe dashboard.";
-            Check::warn(
-                &sold.line(),
-                format!("{} {}", sold.price, not_seen(&error)),
-                mend,
-            )
+        other => {
+            let error = other.and_then(Result::err);
+            unseen(&sold.line(), sold.price, error.as_ref(), "Prices")
         }
-        None => Check::warn(&sold.line(), "no answer in time", "Try again later."),
     };
     together(sold.map(look)).await
 }

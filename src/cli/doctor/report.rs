@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::cli::harmless::harmless;
+use crate::config::Reported;
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -114,10 +115,28 @@ pub(super) struct Report(Vec<(Area, Vec<Check>)>);
 /// As `--json` shows it.
 #[derive(Serialize)]
 pub(super) struct Answer<'a> {
+    /// No check failed, and the config has no mistakes.
+    ok: bool,
+    /// The mistakes of the config; with them nothing is checked.
+    errors: &'a [Reported],
     checks: Vec<Line<'a>>,
     pass: usize,
     warn: usize,
     fail: usize,
+}
+
+impl<'a> Answer<'a> {
+    /// For programs, when the config has these mistakes.
+    pub(super) fn of_mistakes(errors: &'a [Reported]) -> Self {
+        Self {
+            ok: false,
+            errors,
+            checks: Vec::new(),
+            pass: 0,
+            warn: 0,
+            fail: 0,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -147,6 +166,8 @@ impl Report {
             checks.iter().map(line)
         });
         Answer {
+            ok: self.count(Status::Fail) == 0,
+            errors: &[],
             checks: lines.collect(),
             pass: self.count(Status::Pass),
             warn: self.count(Status::Warn),
@@ -256,5 +277,9 @@ mod tests {
         assert_eq!(answer["checks"][0]["mend"], serde_json::Value::Null);
         let counts = [&answer["pass"], &answer["warn"], &answer["fail"]];
         assert_eq!(counts, [1, 1, 1]);
+        assert_eq!(
+            (&answer["ok"], &answer["errors"]),
+            (&false.into(), &serde_json::json!([]))
+        );
     }
 }

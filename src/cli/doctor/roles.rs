@@ -20,20 +20,20 @@ pub(super) async fn check(client: &Client, wanted: &Wanted, patience: Patience) 
     };
     let mut checks = Vec::new();
     for role in &wanted.roles {
-        checks.extend(look(client, role, &wanted.apis, &roles, patience).await);
+        checks.extend(look(client, role, wanted, &roles, patience).await);
     }
     checks
 }
 
 async fn look(
     client: &Client,
-    wanted: &Described,
-    apis: &[String],
+    described: &Described,
+    wanted: &Wanted,
     roles: &[Role],
     patience: Patience,
 ) -> Vec<Check> {
-    let line = format!("role {}", wanted.name);
-    let named = roles.iter().filter(|role| role.name == wanted.name);
+    let line = format!("role {}", described.name);
+    let named = roles.iter().filter(|role| role.name == described.name);
     let named: Vec<&Role> = named.collect();
     let Some(role) = named.first() else {
         let found = "the tenant has no role of this name";
@@ -49,7 +49,15 @@ async fn look(
     }
     let held = patience.wait(CALL, client.permissions_of(role)).await;
     checks.push(match held {
-        Some(Ok(held)) => compare(&line, apis, &wanted.permissions, &held),
+        Some(Ok(held)) => {
+            let sold = wanted.sold_to_others(described);
+            compare(&line, &wanted.apis, &described.permissions, &sold, &held)
+        }
+        // Many roles, asked for at the pace of a small tenant: whoever never answers was found out before.
+        None if patience.is_over() => {
+            let found = "what it allows is not looked at: the tenant's roles take too long";
+            Check::warn(&line, found, "Compare it in the Auth0 dashboard.")
+        }
         other => {
             let error = other.and_then(Result::err);
             unseen(&line, "what it allows is", error.as_ref())
@@ -58,8 +66,14 @@ async fn look(
     checks
 }
 
-/// What the role allows on our APIs, against what it should: each permission on each of them.
-fn compare(line: &str, apis: &[String], wanted: &[String], held: &[Permission]) -> Check {
+/// What the role allows on our APIs, against what it should: each permission on each of them. What is `sold` it must not.
+fn compare(
+    line: &str,
+    apis: &[String],
+    wanted: &[String],
+    sold: &[&str],
+    held: &[Permission],
+) -> Check {
     let on = |api| wanted.iter().map(move |name| (api, name.as_str()));
     let should: BTreeSet<(&str, &str)> = apis.iter().map(String::as_str).flat_map(on).collect();
     let does: BTreeSet<(&str, &str)> = held
@@ -69,7 +83,14 @@ fn compare(line: &str, apis: &[String], wanted: &[String], held: &[Permission]) 
         .collect();
     let but = |these: &BTreeSet<_>, those| named(these.difference(those), apis.len());
     let (missing, more) = (but(&should, &does), but(&does, &should));
-    if !missing.is_empty() {
+    let given = does.iter().filter(|(_, name)| sold.contains(name));
+    let given = named(given, apis.len());
+    if !given.is_empty() {
+        let mend = "Take it from the role in the Auth0 dashboard, below User Management > Roles, or write it below `roles`.";
+        let found =
+            format!("allows {given}, which is sold: whoever has this role gets it for nothing");
+        Check::fail(line, found, mend)
+    } else if !missing.is_empty() {
         let mend = "Run `tollgate bootstrap`, or give them to the role in the Auth0 dashboard.";
         Check::fail(line, format!("does not allow {missing}"), mend)
     } else if !more.is_empty() {
@@ -107,7 +128,7 @@ mod tests {
                 name: (*name).to_owned(),
             })
             .collect();
-        let check = compare("role x", &[API.to_owned()], &wanted, &held);
+        let check = compare("role x", &[API.to_owned()], &wanted, &["sold"], &held);
         (check.status, check.found)
     }
 
@@ -133,7 +154,7 @@ mod tests {
             resource_server: api.to_owned(),
             name: "a".to_owned(),
         };
-        let compared = |held: &[Permission]| compare("role x", &apis, &["a".to_owned()], held);
+        let compared = |held: &[Permission]| compare("role x", &apis, &["a".to_owned()], &[], held);
         let both = [permission(second), permission(API)];
         assert_eq!(compared(&both).status, Status::Pass);
         let check = compared(&both[1..]);
@@ -144,6 +165,13 @@ mod tests {
                 "does not allow a of https://second.example.test"
             )
         );
+    }
+
+    #[test]
+    fn what_is_sold_and_given_for_nothing_fails() {
+        let (status, found) = compared(&["a"], &[(API, "a"), (API, "sold")]);
+        assert_eq!(status, Status::Fail);
+        assert!(found.contains("allows sold, which is sold"), "{found}");
     }
 
     #[test]

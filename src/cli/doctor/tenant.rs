@@ -39,6 +39,7 @@ const FOR_BOOTSTRAP: [&str; 5] = [
 
 const REACH: &str = "Check `auth0.domain` (or `auth0.url`), and that this machine gets there.";
 const LATER: &str = "Try again in a minute: the tenant's rate limit is used up.";
+const TROUBLE: &str = "Try again later: Auth0 itself has trouble, see its status page.";
 
 /// Where scopes are granted.
 const GRANT: &str = "Applications > APIs > Auth0 Management API > Machine to Machine Applications";
@@ -85,7 +86,7 @@ fn without_token(found: &str, kind: &Kind) -> Vec<Check> {
         Kind::Scope(scopes) => grant(scopes),
         Kind::Unreachable => REACH.to_owned(),
         Kind::RateLimited => LATER.to_owned(),
-        Kind::Api(_) => "Try again later: Auth0 itself has trouble, see its status page.".to_owned(),
+        Kind::Api(_) => TROUBLE.to_owned(),
         Kind::Unreadable => {
             "Check that `auth0.domain` (or `auth0.url`) is the tenant: what answers there sells no tokens.".to_owned()
         }
@@ -145,27 +146,26 @@ fn grant(scopes: &str) -> String {
     format!("Grant {scopes} to the client in the Auth0 dashboard, below {GRANT}.")
 }
 
-/// What could not be looked at, and why.
+/// What could not be looked at, and why. Where Auth0 is away, has trouble or takes no more requests nobody knows whether it
+/// is well; a call that it does not know, or a scope that is not granted, is no sign of anything.
 pub(super) fn unseen(name: &str, what: &str, error: Option<&Error>) -> Check {
     let Some(error) = error else {
         let found = format!("{what} not looked at: no answer in time");
-        return Check::warn(name, found, "Try again later.");
+        return Check::fail(name, found, REACH);
     };
-    let mend = match &error.kind {
+    let found = format!("{what} not looked at: {error}");
+    match &error.kind {
         Kind::Scope(scopes) => {
             let found = format!("{what} not looked at: {scopes} not granted");
-            return Check::warn(name, found, grant(scopes));
+            Check::warn(name, found, grant(scopes))
         }
-        Kind::RateLimited => LATER.to_owned(),
-        Kind::Unreachable
-        | Kind::Api(_)
-        | Kind::Client
-        | Kind::NoUser
-        | Kind::NoRole(_)
-        | Kind::Invalid(_)
-        | Kind::Unreadable => "Try again later, or look in the Auth0 dashboard.".to_owned(),
-    };
-    Check::warn(name, format!("{what} not looked at: {error}"), mend)
+        Kind::RateLimited => Check::fail(name, found, LATER),
+        Kind::Unreachable => Check::fail(name, found, REACH),
+        Kind::Api(_) => Check::fail(name, found, TROUBLE),
+        Kind::Client | Kind::NoUser | Kind::NoRole(_) | Kind::Invalid(_) | Kind::Unreadable => {
+            Check::warn(name, found, "Look in the Auth0 dashboard.")
+        }
+    }
 }
 
 #[cfg(test)]
@@ -206,6 +206,32 @@ mod tests {
             assert!(mend.contains(expected), "{kind:?}: {mend}");
             let of_domain = matches!(kind, Kind::Unreachable | Kind::Unreadable);
             assert_eq!(mend.contains("auth0.domain"), of_domain, "{kind:?}: {mend}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_fails_only_where_auth0_is_away_has_trouble_or_takes_no_more() {
+        for (kind, expected, mend) in [
+            (Some(Kind::Unreachable), Status::Fail, "this machine"),
+            (None, Status::Fail, "this machine"),
+            (Some(Kind::Api(503)), Status::Fail, "Try again later"),
+            (Some(Kind::RateLimited), Status::Fail, "in a minute"),
+            (
+                Some(Kind::Scope("read:roles")),
+                Status::Warn,
+                "Grant read:roles",
+            ),
+            (Some(Kind::Invalid(404)), Status::Warn, "dashboard"),
+        ] {
+            let error = kind.map(|kind| Error {
+                kind,
+                call: "GET it",
+                retry_after: None,
+            });
+            let check = unseen("x", "it", error.as_ref());
+            assert_eq!(check.status, expected, "{check:?}");
+            assert!(check.found.starts_with("it "), "{check:?}");
+            assert!(check.mend.as_deref().unwrap().contains(mend), "{check:?}");
         }
     }
 

@@ -17,18 +17,27 @@ use crate::stop::Stop;
 
 const NAME: &str = "answers";
 
-/// Any answer is a good one.
+/// Any answer is a good one, but for one that says that the backend has trouble.
 pub(super) async fn check(config: &Config, patience: Patience) -> Check {
     let url = format!("{}://{}", config.scheme, config.authority);
     let began = Instant::now();
     match patience.wait(CALL, ask(config)).await {
         Some(Ok(status)) => {
             let took = began.elapsed().as_millis();
-            Check::pass(NAME, format!("{url} answered {status} within {took} ms"))
+            answered(&format!("{url} answered {status} within {took} ms"), status)
         }
         Some(Err(reason)) => Check::fail(NAME, format!("{url}: {reason}"), mend(config, &reason)),
         None => Check::fail(NAME, format!("{url}: no answer in time"), mend(config, "")),
     }
+}
+
+fn answered(found: &str, status: http::StatusCode) -> Check {
+    if status.is_server_error() {
+        let mend =
+            "See in the backend's log what it has; leave it if that is how it answers on `/`.";
+        return Check::warn(NAME, found, mend);
+    }
+    Check::pass(NAME, found)
 }
 
 fn mend(config: &Config, reason: &str) -> &'static str {
@@ -81,5 +90,21 @@ fn addressing(host: HeaderValue) -> Addressing {
         forwarded: HeaderValue::from_static("for=127.0.0.1;proto=http"),
         trusted: false,
         traceparent: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Status;
+    use super::*;
+
+    #[test]
+    fn a_backend_that_has_trouble_is_warned_of() {
+        let of = |status| answered("it", http::StatusCode::from_u16(status).unwrap()).status;
+        for status in [200, 302, 401, 404] {
+            assert_eq!(of(status), Status::Pass, "{status}");
+        }
+        assert_eq!(of(500), Status::Warn);
+        assert_eq!(of(503), Status::Warn);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::account::not_seen;
+use super::account::unseen;
 use super::ledger::Ledger;
 use super::patience::{CALL, Patience};
 use super::plain::{Answer, Plain};
@@ -16,9 +16,14 @@ use crate::stripe::{Client, WebhookEndpoint};
 /// What the endpoint's line is called.
 pub(super) const ENDPOINT: &str = "webhook endpoint";
 const EVENTS: &str = "webhook events";
+const MORE_EVENTS: &str = "more webhook events";
 const VERSION: &str = "webhook version";
 const SECRET: &str = "webhook secret";
 const ADDRESS: &str = "webhook address";
+
+/// Said of an address that the config does not name.
+const GUESSED: &str =
+    "guessed from `frontend_url` and `base_path`; write `stripe.webhook.url` if it is another";
 
 /// How long our own address may take.
 const WAY: Duration = Duration::from_secs(3);
@@ -29,7 +34,7 @@ const FIRST_YEAR: u16 = 2019;
 pub(super) fn secret(billing: &Billing) -> Check {
     secrets(
         billing.endpoints.webhook_secrets.len(),
-        billing.unset_secrets,
+        billing.unset_secrets.len(),
     )
 }
 
@@ -58,7 +63,17 @@ fn secrets(there: usize, unset: usize) -> Check {
 }
 
 /// Whether the address that Stripe sends to leads to a Tollgate that runs. From here it may not, and still be right.
-pub(super) async fn address(plain: &Plain, url: &str, patience: Patience) -> Check {
+pub(super) async fn address(plain: &Plain, webhook: &Webhook, patience: Patience) -> Check {
+    let url = &webhook.url;
+    let check = answers(plain, url, patience).await;
+    if !webhook.is_guessed {
+        return check;
+    }
+    let found = format!("{} ({GUESSED})", check.found);
+    Check { found, ..check }
+}
+
+async fn answers(plain: &Plain, url: &str, patience: Patience) -> Check {
     let mend = "Start Tollgate, and check that what stands before it passes this path on; if it is only from here that nobody gets there, all is well.";
     match patience.wait(WAY, plain.post_nothing(url, WAY)).await {
         Some(Ok(answer)) if is_ours(&answer) => {
@@ -93,15 +108,11 @@ pub(super) async fn endpoints(
             None if arrivals.are_seen().await => vec![by_another_way(&wanted.url)],
             None => vec![nowhere(&endpoints, &wanted.url)],
         },
-        Some(Err(error)) => {
-            let mend = "Give the key the right Webhook Endpoints: Read, or compare the endpoint in the Stripe dashboard, below Developers > Webhooks.";
-            vec![Check::warn(ENDPOINT, not_seen(&error), mend)]
+        other => {
+            let error = other.and_then(Result::err);
+            let right = "Webhook Endpoints";
+            vec![unseen(ENDPOINT, "the list", error.as_ref(), right)]
         }
-        None => vec![Check::warn(
-            ENDPOINT,
-            "no answer in time",
-            "Try again later.",
-        )],
     }
 }
 
@@ -137,7 +148,7 @@ fn judge(best: &WebhookEndpoint, endpoints: &[WebhookEndpoint], wanted: &Webhook
         let mend = "Delete all but one in the Stripe dashboard, below Developers > Webhooks.";
         checks.push(Check::warn(ENDPOINT, found, mend));
     }
-    checks.push(events(&wanted.missing(best), wanted.events.len()));
+    checks.extend(events(wanted, &wanted.missing(best)));
     checks.push(version(best.api_version.as_deref()));
     checks
 }
@@ -173,25 +184,38 @@ fn nowhere(endpoints: &[WebhookEndpoint], url: &str) -> Check {
     }
 }
 
-fn events(missing: &[&str], needed: usize) -> Check {
-    if missing.is_empty() {
-        return Check::pass(EVENTS, format!("all {needed} that are needed are sent"));
-    }
+/// Those that have to be sent, and those that are worth having beside them.
+fn events(wanted: &Webhook, missing: &[&str]) -> Vec<Check> {
     let mend = "Run `tollgate bootstrap`, or add them to the endpoint in the Stripe dashboard.";
-    Check::fail(EVENTS, format!("not sent: {}", missing.join(", ")), mend)
+    let (needed, others): (Vec<&str>, Vec<&str>) =
+        missing.iter().partition(|event| wanted.needs(event));
+    let mut checks = vec![if needed.is_empty() {
+        let count = wanted.needed.len();
+        Check::pass(EVENTS, format!("all {count} that are needed are sent"))
+    } else {
+        Check::fail(EVENTS, format!("not sent: {}", needed.join(", ")), mend)
+    }];
+    if !others.is_empty() {
+        let found = format!("not sent, and worth having: {}", others.join(", "));
+        checks.push(Check::warn(MORE_EVENTS, found, mend));
+    }
+    checks
 }
 
 /// `2026-05-27.dahlia`, or nothing for the account's own.
 fn version(version: Option<&str>) -> Check {
     let Some(version) = version else {
-        return Check::pass(VERSION, "the account's own");
+        return Check::pass(VERSION, "the account's own; any version is read");
     };
     let year = version
         .split_once('-')
         .and_then(|(year, _)| year.parse::<u16>().ok());
     match year {
-        Some(year) if year >= FIRST_YEAR => Check::pass(VERSION, version),
-        Some(_) | None => Check::warn(
+        // Nothing is taken from an event but what every version has in the same place.
+        Some(FIRST_YEAR..) | None => {
+            Check::pass(VERSION, format!("{version}; any version is read"))
+        }
+        Some(_) => Check::warn(
             VERSION,
             format!("{version} is older than what Tollgate is known to read"),
             "Make the endpoint anew in a version of the last years; `tollgate bootstrap` makes it where there is none.",
@@ -220,7 +244,9 @@ mod tests {
     fn judged(endpoints: &[WebhookEndpoint]) -> Vec<(Status, String)> {
         let wanted = Webhook {
             url: URL.into(),
-            events: &["invoice.paid", "charge.refunded"],
+            is_guessed: false,
+            events: &["invoice.paid", "charge.refunded", "refund.failed"],
+            needed: &["invoice.paid", "charge.refunded"],
         };
         let checks = match wanted.best(endpoints) {
             Some(best) => judge(best, endpoints, &wanted),
@@ -232,7 +258,12 @@ mod tests {
 
     #[test]
     fn an_endpoint_that_points_here_is_on_and_sends_what_is_needed() {
-        let all = ["invoice.paid", "charge.refunded", "payout.paid"];
+        let all = [
+            "invoice.paid",
+            "charge.refunded",
+            "refund.failed",
+            "payout.paid",
+        ];
         let statuses = |endpoints: &[WebhookEndpoint]| -> Vec<Status> {
             judged(endpoints)
                 .into_iter()
@@ -248,6 +279,9 @@ mod tests {
             some[1],
             (Status::Fail, "not sent: charge.refunded".to_owned())
         );
+        let needed = judged(&[endpoint(URL, &all[..2], true)]);
+        assert_eq!((needed[1].0, needed[2].0), (pass, Status::Warn));
+        assert!(needed[2].1.ends_with(": refund.failed"), "{needed:?}");
         let twice = [endpoint(URL, &all, true), endpoint(URL, &all, true)];
         assert_eq!(statuses(&twice), [pass, Status::Warn, pass, pass]);
         let on = endpoint(URL, &["invoice.paid"], true);
@@ -291,9 +325,13 @@ mod tests {
             (Some("2026-09-30.endive"), Status::Pass),
             (Some("2019-02-19"), Status::Pass),
             (Some("2016-07-06"), Status::Warn),
-            (Some("unknown"), Status::Warn),
+            (Some("2031-01-01.later"), Status::Pass),
+            (Some("unknown"), Status::Pass),
         ] {
-            assert_eq!(version(written).status, expected, "{written:?}");
+            let check = version(written);
+            assert_eq!(check.status, expected, "{written:?}");
+            let any = check.found.contains("any version is read");
+            assert_eq!(any, expected == Status::Pass, "{check:?}");
         }
     }
 }

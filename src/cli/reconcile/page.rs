@@ -1,11 +1,12 @@
 //! How the outcome is shown.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
 use crate::store::{Drift, LONGEST_LIST};
-use crate::sync::{Failed, Looked, Mended};
+use crate::sync::{Failed, Looked, Mended, Taking};
 
 /// Columns between two fields.
 const GAP: usize = 2;
@@ -13,21 +14,31 @@ const GAP: usize = 2;
 const WIDEST: usize = 40;
 
 /// The outcome.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says something else of the run"
+)]
 pub(super) struct Answer {
     looked_at: u64,
     resumed: bool,
     drift: Vec<Line>,
     failed: Vec<Left>,
     under_way: Vec<String>,
+    retried: Vec<Left>,
     fixed: usize,
     left: usize,
     not_fixed: Vec<Left>,
     held_back: u64,
     tied: u64,
     notes: Vec<String>,
+    /// Every list was to be had, and all of the drift fits in here.
+    whole: bool,
     #[serde(skip)]
     was_mended: bool,
+    /// --fix would do something.
+    #[serde(skip)]
+    is_mendable: bool,
 }
 
 /// One who differs.
@@ -77,29 +88,20 @@ impl Line {
 impl Answer {
     /// What a look found, and what became of it where it was to be mended.
     pub(super) fn new(looked: &Looked, mended: Option<&Mended>) -> Self {
-        let is_fixed = |drift: &Drift| {
-            let mut fixed = mended.iter().flat_map(|mended| &mended.fixed);
-            fixed.any(|fixed| fixed.subject == drift.subject)
-        };
+        let fixed = mended.iter().flat_map(|mended| &mended.fixed);
+        let fixed: HashSet<&str> = fixed.map(|drift| drift.subject.as_str()).collect();
+        let is_fixed = |drift: &Drift| fixed.contains(drift.subject.as_str());
         let lines = looked.drift.iter();
         let drift: Vec<Line> = lines
             .map(|drift| Line::new(drift, is_fixed(drift)))
             .collect();
         let fixed = drift.iter().filter(|line| line.fixed).count();
         let not_fixed = mended.iter().flat_map(|mended| &mended.left);
-        let mut notes = looked.notes.clone();
-        let held_back = mended.map_or(0, |mended| mended.held_back);
-        if held_back > 0 {
-            let roles = count(held_back, "user keeps a role", "users keep roles");
-            notes.push(format!(
-                "{roles} that may be paid for after all: see why; --fix --force takes it all away"
-            ));
-        }
-        if drift.len() >= LONGEST_LIST as usize {
-            notes.push(format!(
-                "these are the first {LONGEST_LIST}; there may be more"
-            ));
-        }
+        // Mending waits for them, and tells of those that failed.
+        let (under_way, retried) = match mended {
+            Some(_) => (&[][..], &[][..]),
+            None => (&looked.under_way[..], &looked.retried[..]),
+        };
         Self {
             looked_at: looked.looked_at,
             resumed: looked.is_resumed,
@@ -107,23 +109,46 @@ impl Answer {
             left: drift.len() - fixed,
             drift,
             failed: looked.failed.iter().map(Left::from).collect(),
-            // Mending waits for them, and tells of those that failed.
-            under_way: match mended {
-                Some(_) => Vec::new(),
-                None => looked.under_way.clone(),
-            },
-            held_back,
+            under_way: under_way.to_vec(),
+            retried: retried.iter().map(Left::from).collect(),
+            held_back: mended.map_or(0, |mended| mended.held_back),
             not_fixed: not_fixed.map(Left::from).collect(),
             tied: mended.map_or(0, |mended| mended.tied),
-            notes,
+            notes: notes(looked, mended),
+            whole: looked.is_whole && fits(looked.drift.len()),
             was_mended: mended.is_some(),
+            is_mendable: looked.is_mendable(Taking::Asked),
         }
     }
 
     /// Whether everybody was looked at, and nothing differs any more.
     pub(super) fn is_well(&self) -> bool {
-        self.left == 0 && self.failed.is_empty() && self.not_fixed.is_empty()
+        let is_seen = self.whole && self.failed.is_empty();
+        is_seen && self.left == 0 && self.not_fixed.is_empty() && self.retried.is_empty()
     }
+}
+
+fn notes(looked: &Looked, mended: Option<&Mended>) -> Vec<String> {
+    let mut notes = looked.notes.clone();
+    let held_back = mended.map_or(0, |mended| mended.held_back);
+    if held_back > 0 {
+        let roles = count(held_back, "user keeps a role", "users keep roles");
+        notes.push(format!(
+            "{roles} that may be paid for after all: see why; --fix --force takes it all away"
+        ));
+    }
+    if !fits(looked.drift.len()) {
+        let again = mended.map_or("", |_| ": run it again");
+        notes.push(format!(
+            "these are the first {LONGEST_LIST}; there may be more{again}"
+        ));
+    }
+    notes
+}
+
+/// Whether so much is all that there is: a list of the longest may be cut off.
+fn fits(drift: usize) -> bool {
+    drift < LONGEST_LIST as usize
 }
 
 /// Prints it for people.
@@ -136,7 +161,9 @@ pub(super) fn print_page(answer: &Answer, out: &mut dyn Write) -> io::Result<()>
     if answer.was_mended {
         print_list("not mended", &answer.not_fixed, out)?;
     }
-    for user in &answer.under_way {
+    print_list("differs, and its job gets nowhere", &answer.retried, out)?;
+    let is_retried = |user: &&String| answer.retried.iter().any(|one| one.subject == **user);
+    for user in answer.under_way.iter().filter(|user| !is_retried(user)) {
         let user = plain(user);
         writeln!(out, "{user} differs, and a job is at it")?;
     }
@@ -157,7 +184,7 @@ fn summary(answer: &Answer) -> String {
                 "{users} tied to what the ledger did not know of theirs"
             ));
         }
-    } else if answer.left > 0 {
+    } else if answer.left > 0 && answer.is_mendable {
         parts.push("--fix mends what a job can mend".to_owned());
     }
     if !answer.failed.is_empty() {
@@ -175,7 +202,13 @@ fn by_kind(answer: &Answer) -> String {
         .map(|(number, kind)| format!("{number} {kind}"))
         .collect();
     if kinds.is_empty() {
-        return "Auth0 says what Stripe says".to_owned();
+        let is_all = answer.whole && answer.failed.is_empty() && answer.under_way.is_empty();
+        let agrees = if is_all {
+            "Auth0 says what Stripe says"
+        } else {
+            "no drift was found"
+        };
+        return agrees.to_owned();
     }
     kinds.join(", ")
 }
@@ -252,6 +285,41 @@ fn turns(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_is_well_only_when_everybody_was_seen_and_nothing_is_left() {
+        let one = || {
+            vec![Left {
+                subject: "auth0|ann".to_owned(),
+                why: "away".to_owned(),
+            }]
+        };
+        let seen = || Answer {
+            whole: true,
+            ..Answer::default()
+        };
+        assert!(seen().is_well());
+        let cut = LONGEST_LIST as usize;
+        assert!(fits(cut - 1) && !fits(cut));
+        for unwell in [
+            Answer::default(),
+            Answer { left: 1, ..seen() },
+            Answer {
+                failed: one(),
+                ..seen()
+            },
+            Answer {
+                not_fixed: one(),
+                ..seen()
+            },
+            Answer {
+                retried: one(),
+                ..seen()
+            },
+        ] {
+            assert!(!unwell.is_well(), "{unwell:?}");
+        }
+    }
 
     #[test]
     fn what_others_wrote_neither_moves_the_cursor_nor_turns_the_line() {

@@ -16,20 +16,30 @@ impl Webhook {
         here.collect()
     }
 
-    /// The endpoint that counts: of those that lead here and are switched on the one that lacks the fewest events, and one
+    /// The endpoint that counts: of those that lead here and are switched on the one that lacks the fewest of the events
+    /// that have to be sent, then of all; and one
     /// that is switched off only where none is on, since what arrives now comes from those that are on.
     pub(in crate::cli) fn best<'a>(
         &self,
         endpoints: &'a [WebhookEndpoint],
     ) -> Option<&'a WebhookEndpoint> {
         let here = self.leading_here(endpoints).into_iter();
-        here.min_by_key(|endpoint| (!endpoint.enabled, self.missing(endpoint).len()))
+        here.min_by_key(|endpoint| {
+            let missing = self.missing(endpoint);
+            let needed = missing.iter().filter(|event| self.needs(event)).count();
+            (!endpoint.enabled, needed, missing.len())
+        })
     }
 
-    /// The events that are needed and not sent to the endpoint.
+    /// The events that are not sent to the endpoint.
     pub(in crate::cli) fn missing(&self, endpoint: &WebhookEndpoint) -> Vec<&'static str> {
-        let needed = self.events.iter().copied();
-        needed.filter(|event| !sends(endpoint, event)).collect()
+        let all = self.events.iter().copied();
+        all.filter(|event| !sends(endpoint, event)).collect()
+    }
+
+    /// Whether the event has to be sent.
+    pub(in crate::cli) fn needs(&self, event: &str) -> bool {
+        self.needed.contains(&event)
     }
 }
 
@@ -59,7 +69,9 @@ mod tests {
     fn wanted() -> Webhook {
         Webhook {
             url: URL.into(),
+            is_guessed: false,
             events: &["a", "b", "c"],
+            needed: &["a", "b"],
         }
     }
 
@@ -85,6 +97,13 @@ mod tests {
         );
         assert_eq!(wanted().best(&[elsewhere, off]).unwrap().id, "off");
         assert_eq!(wanted().best(&[]), None);
+    }
+
+    #[test]
+    fn events_that_have_to_be_sent_count_before_all_others() {
+        let few = endpoint("few", URL, &["a", "b"], true);
+        let odd = endpoint("odd", URL, &["a", "c"], true);
+        assert_eq!(wanted().best(&[odd, few]).unwrap().id, "few");
     }
 
     #[test]

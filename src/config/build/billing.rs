@@ -91,7 +91,8 @@ fn built(
         sync: workers?,
         reconcile: reconcile.ok()?,
         webhook_url: webhook_url(document, raw)?,
-        unset_secrets: 0,
+        webhook_url_is_guessed: raw.webhook.get()?.url.optional().ok()?.is_none(),
+        unset_secrets: Vec::new(),
         max_token_age: auth0.max_token_age.value()?.0,
         leeway: tenant.auth.leeway,
     })

@@ -7,7 +7,8 @@ use super::super::words::known;
 use super::super::{Drift, DriftKind, LONGEST_LIST, StoreError};
 use super::work::text;
 
-/// Writes what the look found; what was known of the same subjects is replaced.
+/// Writes what the look found, but of users whose entitlement has changed since; what was known of the same subjects is
+/// replaced.
 pub(super) async fn found(
     tx: &mut PgConnection,
     look: i64,
@@ -15,7 +16,8 @@ pub(super) async fn found(
 ) -> Result<(), StoreError> {
     let sql =
         "INSERT INTO drift (subject, kind, user_id, customer, plan, roles, why, found_at, look)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+               SELECT $1::TEXT, $2::TEXT, $3::TEXT, $4::TEXT, $5::TEXT, $6::TEXT, $7::TEXT, $8::BIGINT, $9::BIGINT
+               WHERE NOT EXISTS (SELECT 1 FROM entitlements WHERE user_id = $3 AND sequence IS DISTINCT FROM $10)
                ON CONFLICT (subject) DO UPDATE SET
                    kind = excluded.kind, user_id = excluded.user_id, customer = excluded.customer,
                    plan = excluded.plan, roles = excluded.roles, why = excluded.why,
@@ -31,6 +33,7 @@ pub(super) async fn found(
             .bind(text(&drift.why))
             .bind(drift.found_at)
             .bind(look)
+            .bind(drift.sequence)
             .execute(&mut *tx)
             .await?;
     }
@@ -90,5 +93,6 @@ fn read(row: &PgRow) -> Result<Drift, StoreError> {
         why: row.try_get("why")?,
         found_at: row.try_get("found_at")?,
         look: row.try_get("look")?,
+        sequence: None,
     })
 }

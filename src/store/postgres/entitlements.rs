@@ -137,6 +137,11 @@ pub(super) async fn list(
     let sql = "SELECT * FROM entitlements
                WHERE ($1::TEXT IS NULL OR STRPOS(LOWER(user_id), $1) > 0) AND ($2::TEXT IS NULL OR plan = $2)
                ORDER BY sequence DESC LIMIT $3";
+    let is_nul = |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains('\0'));
+    if is_nul(&filter.contains) || is_nul(&filter.plan) {
+        // No text here has one, and the database takes none.
+        return Ok(Vec::new());
+    }
     let contains = filter.contains.as_deref().map(str::to_ascii_lowercase);
     let rows = sqlx::query(sql)
         .bind(contains)

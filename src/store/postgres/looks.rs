@@ -55,7 +55,10 @@ impl Looks for Postgres {
 
     async fn mended(&self, subject: &str) -> Result<(), StoreError> {
         let subjects = [subject.to_owned()];
-        once!(self, |db| drift::clear(&mut db, &subjects).await)
+        transaction!(self, |tx| {
+            after_notes(&mut tx).await?;
+            drift::clear(&mut tx, &subjects).await?;
+        })
     }
 
     async fn known_users(
@@ -100,6 +103,13 @@ async fn begin(
                VALUES ($1, $2, 0, 0, 0, $3, $4) RETURNING *";
     let new = sqlx::query(new).bind(id).bind(now).bind(&lease).bind(until);
     read(&new.fetch_one(tx).await?).map(Some)
+}
+
+/// Waits for a look that is writing down what it found: from before the job was done, perhaps, and not to be seen yet.
+async fn after_notes(tx: &mut PgConnection) -> Result<(), StoreError> {
+    let sql = "SELECT id FROM looks WHERE ended_at IS NULL FOR SHARE";
+    sqlx::query(sql).execute(tx).await?;
+    Ok(())
 }
 
 async fn go_on(tx: &mut PgConnection, look: &Look, until: UnixMillis) -> Result<(), StoreError> {

@@ -1,12 +1,15 @@
 //! The table `drift`: who is not as Stripe says.
 
+use std::borrow::Cow;
+
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
 use super::super::words::known;
 use super::super::{Drift, DriftKind, LONGEST_LIST, StoreError};
 
-/// Writes what the look found; what was known of the same subjects is replaced.
+/// Writes what the look found, but of users whose entitlement has changed since; what was known of the same subjects is
+/// replaced.
 pub(super) async fn found(
     tx: &mut SqliteConnection,
     look: i64,
@@ -14,7 +17,8 @@ pub(super) async fn found(
 ) -> Result<(), StoreError> {
     let sql =
         "INSERT INTO drift (subject, kind, user_id, customer, plan, roles, why, found_at, look)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
+               WHERE NOT EXISTS (SELECT 1 FROM entitlements WHERE user_id = ?3 AND sequence IS NOT ?10)
                ON CONFLICT (subject) DO UPDATE SET
                    kind = excluded.kind, user_id = excluded.user_id, customer = excluded.customer,
                    plan = excluded.plan, roles = excluded.roles, why = excluded.why,
@@ -27,9 +31,10 @@ pub(super) async fn found(
             .bind(&drift.customer)
             .bind(&drift.plan)
             .bind(json(&drift.roles))
-            .bind(&drift.why)
+            .bind(text(&drift.why))
             .bind(drift.found_at)
             .bind(look)
+            .bind(drift.sequence)
             .execute(&mut *tx)
             .await?;
     }
@@ -76,6 +81,15 @@ fn json(list: &[String]) -> String {
     serde_json::Value::from(list).to_string()
 }
 
+/// Text of strangers, as an error may hold it. The other database takes no NUL, and both are to keep the same.
+fn text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 fn kind(word: &str) -> Result<DriftKind, StoreError> {
     known("drift", word, DriftKind::from_word(word))
 }
@@ -93,5 +107,6 @@ fn read(row: &SqliteRow) -> Result<Drift, StoreError> {
         why: row.try_get("why")?,
         found_at: row.try_get("found_at")?,
         look: row.try_get("look")?,
+        sequence: None,
     })
 }

@@ -9,17 +9,20 @@ use crate::stripe::object::read;
 use crate::stripe::object::{CheckoutSession, Customer, Subscription};
 
 impl Client {
-    /// A page of all customers that are there, after the customer `after`, or the first; empty where customers are not to
-    /// be listed.
+    /// A page of all customers that are there, after the customer `after`, or the first; `None` where there is no such
+    /// list.
     ///
     /// # Errors
     ///
     /// When Stripe cannot be asked, or refuses, or the page does not get on.
-    pub async fn customers_after(&self, after: Option<&str>) -> Result<Page<Customer>, Error> {
+    pub async fn customers_after(
+        &self,
+        after: Option<&str>,
+    ) -> Result<Option<Page<Customer>>, Error> {
         let call = Call::get(super::CUSTOMERS, Params::none());
         let page = self.sender.page(call, after, read::customer).await;
         let therefore = "customers are not to be listed: only those that the ledger knows count";
-        self.unless_lacking(page, therefore).map(or_empty)
+        self.unless_lacking(page, therefore)
     }
 
     /// A page of everybody's subscriptions, whichever their status, after the subscription `after`, or the first. Of their
@@ -40,8 +43,8 @@ impl Client {
     }
 
     /// A page of everybody's completed Checkout Sessions, after the session `after`, or the first; others are among them
-    /// where the list cannot be told to leave them out, and it is empty where sessions are not to be listed. What became of
-    /// the money is not looked at: what was paid counts as kept. Of their prices those count that came along.
+    /// where the list cannot be told to leave them out, and it is `None` where there is no such list. What became of the
+    /// money is not looked at: what was paid counts as kept. Of their prices those count that came along.
     ///
     /// # Errors
     ///
@@ -49,7 +52,7 @@ impl Client {
     pub async fn sessions_after(
         &self,
         after: Option<&str>,
-    ) -> Result<Page<CheckoutSession>, Error> {
+    ) -> Result<Option<Page<CheckoutSession>>, Error> {
         let read = |object: &_| read::session(object).map(|part| part.object.session);
         let all = Params::none().expand("data.line_items");
         let complete = all.clone().with(&["status"], "complete");
@@ -62,13 +65,6 @@ impl Client {
             page => page,
         };
         let therefore = "checkouts are not to be listed: only those that the ledger knows count";
-        self.unless_lacking(page, therefore).map(or_empty)
+        self.unless_lacking(page, therefore)
     }
-}
-
-fn or_empty<T>(page: Option<Page<T>>) -> Page<T> {
-    page.unwrap_or(Page {
-        items: Vec::new(),
-        next: None,
-    })
 }

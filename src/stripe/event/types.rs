@@ -35,8 +35,42 @@ pub const EVENT_TYPES: &[&str] = &[
     "refund.failed",
 ];
 
+/// Those of [`EVENT_TYPES`] without which a change of access may never be heard of; what the others tell is mostly told by
+/// one of these too.
+pub const NEEDED_EVENT_TYPES: &[&str] = &[
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "customer.subscription.paused",
+    "customer.subscription.resumed",
+    "customer.subscription.trial_will_end",
+    "customer.deleted",
+    "invoice.paid",
+    "invoice.payment_failed",
+    "invoice.payment_action_required",
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "charge.refunded",
+    "charge.dispute.created",
+    "charge.dispute.closed",
+];
+
 /// Whether events of this type, written without the `v1.` of thin ones, can change what somebody has a right to.
 #[must_use]
 pub fn matters(event_type: &str) -> bool {
     EVENT_TYPES.contains(&event_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_needed_counts() {
+        assert!(NEEDED_EVENT_TYPES.iter().all(|name| matters(name)));
+    }
 }

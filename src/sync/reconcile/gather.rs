@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::lot::{Lot, may_be_bought};
 use super::patience::patiently;
 use super::{Failed, Phase, Reconciler};
-use crate::auth0::{self, User};
+use crate::auth0::{self, Role, User};
 use crate::entitlement::{Catalog, Terms};
 use crate::store::{Drift, LONGEST_LIST, LinkKind, Purchase};
 use crate::stripe::{CheckoutSession, Page};
@@ -16,6 +16,9 @@ use crate::sync::worker::read::purchase;
 
 /// Auth0's most.
 const MEMBERS: u32 = 100;
+
+/// What follows from a list that is not to be had.
+const UNSEEN: &str = "who is known by nothing else was not looked at";
 
 /// What both services said in bulk.
 #[derive(Default)]
@@ -32,7 +35,7 @@ pub(super) struct Gathered {
     pub(super) failed: Vec<Failed>,
     /// What the operator should know beside it.
     pub(super) notes: Vec<String>,
-    /// Some list was not to be had: nobody is right by the lists alone.
+    /// Some list was not to be had: nobody is right by the lists alone, and not everybody may be known.
     pub(super) is_partial: bool,
     /// Checkouts that were paid, and name neither a customer nor a user.
     pub(super) guests: Vec<String>,
@@ -127,11 +130,20 @@ impl Gathered {
         match read {
             Err(Failure::Stripe(error)) if !error.is_retryable() => {
                 self.is_partial = true;
-                self.notes.push(format!("{what} are not to be listed ({error}): those of customers whom nothing else names stay unseen"));
+                self.notes
+                    .push(format!("{what} are not to be listed ({error}): {UNSEEN}"));
                 Ok(())
             }
             read => read,
         }
+    }
+
+    /// Neither is a list that there is not.
+    fn lack(&mut self, what: &str) {
+        self.is_partial = true;
+        self.notes.push(format!(
+            "{what} are not to be listed, Stripe does not know the call: {UNSEEN}"
+        ));
     }
 
     /// The customers who pay and are nobody's, by their e-mail.
@@ -181,7 +193,8 @@ impl Reconciler {
     }
 
     async fn read_stripe(&self, found: &mut Gathered, catalog: &Catalog) -> Result<(), Failure> {
-        self.read_customers(found).await?;
+        let customers = self.read_customers(found).await;
+        found.unless_refused("customers", customers)?;
         let subscriptions = self.read_subscriptions(found, catalog).await;
         found.unless_refused("subscriptions", subscriptions)?;
         let sessions = self.read_sessions(found, catalog).await;
@@ -193,6 +206,10 @@ impl Reconciler {
         while !place.is_end {
             let stripe = &self.sync.parts.stripe;
             let page = patiently(|| stripe.customers_after(place.after.as_deref())).await?;
+            let Some(page) = page else {
+                found.lack("customers");
+                break;
+            };
             for customer in page.items.iter().filter(|customer| !customer.deleted) {
                 let lot = found.lots.entry(customer.id.clone()).or_default();
                 lot.add_customer(customer.clone());
@@ -227,6 +244,10 @@ impl Reconciler {
         while !place.is_end {
             let stripe = &self.sync.parts.stripe;
             let page = patiently(|| stripe.sessions_after(place.after.as_deref())).await?;
+            let Some(page) = page else {
+                found.lack("checkouts");
+                break;
+            };
             for session in &page.items {
                 found.add_session(session.clone(), catalog);
             }
@@ -261,25 +282,30 @@ impl Reconciler {
     async fn read_auth0(&self, found: &mut Gathered, catalog: &Catalog) -> Result<(), Failure> {
         let emails = found.emails_of_unmatched();
         let mut read = 0;
+        let auth0 = &self.sync.parts.auth0;
+        let all = patiently(|| auth0.all_roles()).await?;
         for plan in catalog.plans() {
             if found.roles.contains(&plan.role) {
                 continue;
             }
             let place = found.roles.len();
             found.roles.push(plan.role.clone());
-            match self
-                .read_members((place, &plan.role), found, (&emails, &mut read))
-                .await
-            {
-                Err(Failure::Auth0(auth0::Error {
-                    kind: auth0::Kind::NoRole(role),
-                    ..
-                })) => {
-                    found.notes.push(format!(
-                        "there is no role named {role} in Auth0: nobody can hold it; make it"
-                    ));
+            // More than one may have this name, and who holds any of them holds it.
+            let mut is_there = false;
+            for role in all.iter().filter(|role| role.name == plan.role) {
+                let read = self.read_members((place, role), found, (&emails, &mut read));
+                match read.await {
+                    Ok(()) => is_there = true,
+                    // Deleted this moment.
+                    Err(Failure::Auth0(error)) if is_no_role(&error) => {}
+                    Err(failure) => return Err(failure),
                 }
-                done => done?,
+            }
+            if !is_there {
+                found.notes.push(format!(
+                    "there is no role named {} in Auth0: nobody can hold it; make it",
+                    plan.role
+                ));
             }
         }
         Ok(())
@@ -287,15 +313,14 @@ impl Reconciler {
 
     async fn read_members(
         &self,
-        (place, name): (usize, &str),
+        (place, role): (usize, &Role),
         found: &mut Gathered,
         (emails, read): (&HashMap<String, String>, &mut usize),
     ) -> Result<(), Failure> {
         let auth0 = &self.sync.parts.auth0;
-        let role = patiently(|| auth0.role(name)).await?;
         let mut from: Option<String> = None;
         loop {
-            let page = patiently(|| auth0.members(&role, from.as_deref(), MEMBERS)).await?;
+            let page = patiently(|| auth0.members(role, from.as_deref(), MEMBERS)).await?;
             *read += page.users.len();
             for User { id, email, .. } in page.users {
                 let is_unnameable = !id.bytes().all(|byte| byte.is_ascii_graphic());
@@ -314,6 +339,10 @@ impl Reconciler {
             }
         }
     }
+}
+
+fn is_no_role(error: &auth0::Error) -> bool {
+    matches!(error.kind, auth0::Kind::NoRole(_))
 }
 
 /// How far a list is read.

@@ -245,6 +245,17 @@ impl Looked {
         self.gathered.users.get(user)
     }
 
+    /// Whether a job that [`Reconciler::mend`] asks for may mend anything of it.
+    #[must_use]
+    pub fn is_mendable(&self, taking: Taking) -> bool {
+        let mut drift = self.drift.iter();
+        drift.any(|drift| {
+            let user = drift.user.as_ref();
+            let may_be = user.is_some_and(|user| !self.gone.contains(user));
+            may_be && self.holds_back(drift, taking).is_none()
+        })
+    }
+
     /// Why a role stays that a job would take away; what the table says of it already is not said again.
     fn holds_back(&self, drift: &Drift, taking: Taking) -> Option<&'static str> {
         let is_watched = match taking {

@@ -77,7 +77,8 @@ impl Reconciler {
                 return PAUSE;
             }
         };
-        let result = match (looked.drift.is_empty(), looked.failed.is_empty()) {
+        let is_complete = looked.is_whole && looked.failed.is_empty();
+        let result = match (looked.drift.is_empty(), is_complete) {
             (false, _) => "drift",
             (true, false) => "incomplete",
             (true, true) => "ok",

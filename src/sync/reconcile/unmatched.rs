@@ -129,6 +129,7 @@ impl Reconciler {
             why,
             found_at: self.sync.now(),
             look,
+            sequence: None,
         })
     }
 }

@@ -25,8 +25,10 @@ pub(super) enum Seen {
     Right,
     /// They are not.
     Unlike(Box<Drift>),
-    /// They are not, and a job is at it.
-    UnderWay,
+    /// There is no such user any more, and somebody pays.
+    Gone(Box<Drift>),
+    /// They are not, and a job is at it; it has failed before, and why.
+    UnderWay(Option<String>),
 }
 
 impl Reconciler {
@@ -127,10 +129,15 @@ impl Reconciler {
             let job = self.job(user).await?;
             let young = self.sync.now().saturating_sub(STUCK);
             let is_young = |job: &JobStatus| is_under_way(job.state) && job.since > young;
-            if job.as_ref().is_some_and(is_young) {
-                return Ok(Seen::UnderWay);
+            if let Some(job) = job.as_ref().filter(|job| is_young(job)) {
+                return Ok(Seen::UnderWay(trouble(job)));
             }
             if before == self.sequence(user).await? {
+                drift.sequence = before;
+                if held.is_none() {
+                    // No job can help, and of one that was given up for it there is nothing more to say.
+                    return Ok(Seen::Gone(Box::new(drift)));
+                }
                 if let Some(doubt) = gathered.doubt(known)
                     && loses(&drift.roles, drift.plan.as_deref(), &terms.catalog)
                 {
@@ -143,7 +150,7 @@ impl Reconciler {
             }
         }
         // It changes as fast as we look.
-        Ok(Seen::UnderWay)
+        Ok(Seen::UnderWay(None))
     }
 
     /// How the user's roles differ from what the reading says. `held` is `None` for a user who is no more.
@@ -190,6 +197,7 @@ impl Reconciler {
             why,
             found_at: self.sync.now(),
             look,
+            sequence: None,
         }))
     }
 
@@ -243,6 +251,11 @@ impl Reconciler {
         let key = JobKey::User(user.to_owned());
         Ok(self.sync.parts.store.job(&key).await?)
     }
+}
+
+/// What went wrong with a job that is tried on.
+fn trouble(job: &JobStatus) -> Option<String> {
+    job.error.clone().filter(|_| job.attempts > 0)
 }
 
 /// What has become of a job that did not mend what differs.

@@ -1,5 +1,6 @@
 //! From user to user, in the byte order of their ids, and how far that is, written down as it goes.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -22,6 +23,10 @@ const TOO_MANY: usize = 8;
 pub(super) struct Walked {
     pub(super) failed: Vec<Failed>,
     pub(super) under_way: Vec<String>,
+    /// Those of them whose job has failed before.
+    pub(super) retried: Vec<Failed>,
+    /// Those who pay, and are no users any more.
+    pub(super) gone: BTreeSet<String>,
     pub(super) untied: Vec<String>,
     /// Since the last note.
     found: Vec<Drift>,
@@ -166,13 +171,25 @@ impl Walked {
         }
         match seen {
             Seen::Right => self.cleared.push(user),
-            Seen::UnderWay => self.under_way.push(user),
-            Seen::Unlike(drift) => {
-                look.drifted = look.drifted.saturating_add(1);
-                self.found.push(*drift);
+            Seen::UnderWay(trouble) => {
+                self.retried.extend(trouble.map(|error| Failed {
+                    subject: user.clone(),
+                    why: format!("its job fails, and is tried on: {error}"),
+                }));
+                self.under_way.push(user);
+            }
+            Seen::Unlike(drift) => self.find(*drift, look),
+            Seen::Gone(drift) => {
+                self.gone.insert(user);
+                self.find(*drift, look);
             }
         }
         Ok(())
+    }
+
+    fn find(&mut self, drift: Drift, look: &mut Look) {
+        look.drifted = look.drifted.saturating_add(1);
+        self.found.push(drift);
     }
 
     fn fail(&mut self, user: String, failure: Failure, look: &mut Look) -> Result<(), Trouble> {

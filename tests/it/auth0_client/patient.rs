@@ -123,7 +123,7 @@ async fn it_gives_up_when_its_time_is_over_and_at_once_where_it_would_be() {
     let trouble = too_many(Some(300), None);
     tenant.auth0.trouble(Method::GET, ROLES, trouble);
     let begun = Instant::now();
-    let error = client.roles_of(ANN).await.err().expect("refused");
+    let error = client.roles_of(ANN).await.expect_err("refused");
     assert_eq!(error.retry_after, Some(Duration::from_secs(300)));
     assert!(begun.elapsed() < Duration::from_secs(10));
     assert_eq!(tenant.auth0.count(&Method::GET, ROLES), 1);

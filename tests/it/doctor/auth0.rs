@@ -254,6 +254,28 @@ async fn the_api() {
             )],
         },
         Case {
+            what: "an API that cannot be asked for",
+            breaks: |clinic| {
+                let path = "/api/v2/resource-servers";
+                clinic
+                    .auth0()
+                    .trouble(Method::GET, path, Trouble::Instead(Fault::Status(503)));
+            },
+            edit: as_it_is,
+            lines: &[("auth0 api", "FAIL", "not looked at", "Try again later")],
+        },
+        Case {
+            what: "roles that cannot be asked for",
+            breaks: |clinic| {
+                let path = "/api/v2/roles";
+                clinic
+                    .auth0()
+                    .trouble(Method::GET, path, Trouble::Instead(Fault::Status(500)));
+            },
+            edit: as_it_is,
+            lines: &[("auth0 roles", "FAIL", "not looked at", "Try again later")],
+        },
+        Case {
             what: "a permission that nobody knows",
             breaks: nothing,
             edit: |yaml| format!("{yaml}  - {{ path: /new, permissions: [read:new] }}\n"),
@@ -328,8 +350,24 @@ async fn the_roles() {
             edit: as_it_is,
             lines: &[(
                 "auth0 role free-user",
+                "FAIL",
+                "read:premium-content, which is sold",
+                "Take it from the role",
+            )],
+        },
+        Case {
+            what: "a role that allows what the config does not know",
+            breaks: |clinic| {
+                clinic.auth0().add_scope("more:things", "What only we know");
+                clinic.auth0().delete_role("free-user");
+                let more = ["read:basic-content", "more:things"];
+                clinic.auth0().create_role("free-user", &more);
+            },
+            edit: as_it_is,
+            lines: &[(
+                "auth0 role free-user",
                 "WARN",
-                "allows read:premium-content too",
+                "allows more:things too",
                 "roles",
             )],
         },

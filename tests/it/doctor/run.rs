@@ -131,6 +131,11 @@ impl Report {
         }
     }
 
+    /// What stands beside the lines.
+    pub(super) fn key(&self, name: &str) -> &Value {
+        &self.answer[name]
+    }
+
     fn checks(&self) -> &[Value] {
         let checks = self.answer["checks"].as_array();
         checks.expect("a list of checks")
@@ -158,12 +163,16 @@ impl Report {
             .collect()
     }
 
-    /// The status of the line that is called `AREA NAME`.
-    pub(super) fn status_of(&self, line: &str) -> &str {
+    /// The line that is called `AREA NAME`.
+    pub(super) fn line(&self, line: &str) -> &Value {
         let mut checks = self.checks().iter();
         let found = checks.find(|check| title(check) == line);
-        let found = found.unwrap_or_else(|| unreachable!("{line} in {}", self.answer));
-        found["status"].as_str().expect("a status")
+        found.unwrap_or_else(|| unreachable!("{line} in {}", self.answer))
+    }
+
+    /// The status of the line that is called `AREA NAME`.
+    pub(super) fn status_of(&self, line: &str) -> &str {
+        self.line(line)["status"].as_str().expect("a status")
     }
 
     /// These lines do not pass, and no others; each says what it is to say, in what was found or in the mend.
@@ -192,6 +201,7 @@ impl Report {
             );
         }
         let failed = expected.iter().any(|line| line.1 == "FAIL");
+        assert_eq!(self.answer["ok"], !failed, "{what}");
         assert_eq!(self.status, i32::from(failed), "{what}");
         for status in ["PASS", "WARN", "FAIL"] {
             self.count(status);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Case, Clinic, as_it_is, examine, nothing};
 use crate::shop::ANN;
-use crate::support::stripe::{KEY, PRICE_LIFETIME, PRICE_MONTHLY, SECRET};
+use crate::support::stripe::{Fault, KEY, PRICE_LIFETIME, PRICE_MONTHLY, SECRET};
 use crate::support::token;
 
 /// A restricted key of the same account.
@@ -80,7 +80,12 @@ async fn the_rights_of_a_restricted_key() {
             what: "a right that can be missed",
             breaks: |clinic| restrict(clinic, &["product_read"]),
             edit: restricted,
-            lines: &[("stripe rights", "WARN", "Products: Read", "Products: Read")],
+            lines: &[(
+                "stripe lesser rights",
+                "WARN",
+                "Products: Read",
+                "Products: Read",
+            )],
         },
         Case {
             what: "endpoints that are not to be seen",
@@ -230,6 +235,94 @@ async fn the_webhook_endpoint() {
 }
 
 #[tokio::test]
+async fn events_that_are_worth_having_are_warned_of() {
+    let clinic = Clinic::open().await;
+    let needed = json!({ "enabled_events": tollgate::stripe::NEEDED_EVENT_TYPES });
+    clinic.stripe().pretend(&clinic.endpoint, needed);
+    let report = clinic.doctor(as_it_is).await;
+    report.assert_lines(
+        "the contract's list",
+        &[(
+            "stripe more webhook events",
+            "WARN",
+            "refund.failed",
+            "tollgate bootstrap",
+        )],
+    );
+}
+
+#[tokio::test]
+async fn a_stripe_that_has_trouble_or_takes_no_more_requests() {
+    let prices = "/v1/prices";
+    for (status, expected, mend) in [(503, "FAIL", "status page"), (429, "WARN", "Try again in")] {
+        let clinic = Clinic::open().await;
+        clinic.stripe().fault("GET", "/", Fault::status(status));
+        let report = clinic.doctor(as_it_is).await;
+        let line = report.line("stripe key");
+        assert_eq!(line["status"], expected);
+        assert!(
+            line["mend"]
+                .as_str()
+                .is_some_and(|said| said.contains(mend)),
+            "{line}"
+        );
+        let clinic = Clinic::open().await;
+        clinic.stripe().fault("GET", prices, Fault::status(status));
+        let report = clinic.doctor(as_it_is).await;
+        assert_eq!(report.status_of("stripe price monthly"), expected);
+    }
+}
+
+#[tokio::test]
+async fn what_a_stand_in_for_stripe_does_not_have_is_a_warning() {
+    let clinic = Clinic::open().await;
+    for path in ["/v1/billing_portal/configurations", "/v1/webhook_endpoints"] {
+        clinic.stripe().fault("GET", path, Fault::status(404));
+    }
+    clinic.doctor(as_it_is).await.assert_lines(
+        "404",
+        &[
+            (
+                "stripe portal",
+                "WARN",
+                "cannot be looked at",
+                "Look in the Stripe dashboard",
+            ),
+            (
+                "stripe webhook endpoint",
+                "WARN",
+                "cannot be looked at",
+                "Look in the Stripe dashboard",
+            ),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn an_address_that_was_guessed_is_told_as_such() {
+    let clinic = Clinic::open().await;
+    let guess = |yaml: &str| {
+        let at = yaml.find(", url: \"").expect("the webhook's address");
+        let end = at + yaml[at..].find(" }").expect("its end");
+        format!("{}{}", &yaml[..at], &yaml[end..])
+    };
+    let report = clinic.doctor(guess).await;
+    let (_, found) = report.found("stripe webhook address")[0];
+    assert!(found.contains("guessed from `frontend_url`"), "{found}");
+    let report = clinic.doctor(as_it_is).await;
+    let (_, found) = report.found("stripe webhook address")[0];
+    assert!(!found.contains("guessed"), "{found}");
+}
+
+#[tokio::test]
+async fn every_call_to_stripe_carries_the_key() {
+    let clinic = Clinic::open().await;
+    clinic.doctor(as_it_is).await;
+    let calls = clinic.stripe().calls();
+    assert!(!calls.is_empty() && calls.iter().all(|call| call.status != Some(401)));
+}
+
+#[tokio::test]
 async fn the_endpoints_version_and_its_neighbours() {
     examine(&[
         Case {
@@ -267,7 +360,9 @@ async fn the_endpoints_version_and_its_neighbours() {
         Case {
             what: "one that is on and lacks an event, beside one that is off and whole",
             breaks: |clinic| {
-                let some = json!({ "enabled_events": ["invoice.paid"] });
+                let types = tollgate::stripe::EVENT_TYPES.iter();
+                let some: Vec<_> = types.filter(|kind| **kind != "charge.refunded").collect();
+                let some = json!({ "enabled_events": some });
                 clinic.stripe().pretend(&clinic.endpoint, some);
                 let url = format!("http://{}/stripe/webhook", clinic.shop.gate.address);
                 let other = clinic.stripe().new_webhook_endpoint(&url, &["*"], None);

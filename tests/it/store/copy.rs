@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::time::timeout;
 use tollgate::store::{
-    Action, Cause, Copied, CopyError, Derived, DriftKind, EventFilter, Intent, JobState, LinkKind,
-    Postgres, Purchase, PurchaseState, RoleChange, Sqlite, Store, StoreError, copy,
+    Action, Cause, Copied, CopyError, Derived, Drift, DriftKind, EventFilter, Intent, JobState,
+    LinkKind, Postgres, Purchase, PurchaseState, RoleChange, Sqlite, Store, StoreError, copy,
 };
 
 use super::looks::drift;
@@ -104,8 +104,12 @@ async fn look_twice(store: &Arc<dyn Store>) {
         let mut look = look.expect("an answer").expect("nobody is at it");
         look.position = Some("auth0|ä".to_owned());
         (look.total, look.checked, look.drifted) = (3, 2, 1);
+        let row = store.entitlement("auth0|1").await.expect("an answer");
         let found = [
-            drift("auth0|1", DriftKind::Extra, &look),
+            Drift {
+                sequence: row.map(|row| row.sequence),
+                ..drift("auth0|1", DriftKind::Extra, &look)
+            },
             drift("auth0|2", DriftKind::Unmatched, &look),
         ];
         let few = if ends { &found[..] } else { &found[1..] };

@@ -139,7 +139,7 @@ impl Pair {
                 ..found
             }
         });
-        let found = Vec::from_iter(found);
+        let found: Vec<Drift> = found.collect();
         let cleared: Vec<String> = cleared.iter().copied().map(subject).collect();
         let written = self
             .store
@@ -187,7 +187,7 @@ impl Pair {
         let last = self.store.last_look().await.expect("an answer");
         assert_eq!(last, self.model.last);
         let known = self.store.drift(100).await.expect("drift");
-        let expected = Vec::from_iter(self.model.drift.values().cloned());
+        let expected: Vec<Drift> = self.model.drift.values().cloned().collect();
         assert_eq!(known, expected);
         let totals = self.store.totals().await.expect("totals");
         let counted: i64 = totals.drift.iter().map(|(_, count)| count).sum();

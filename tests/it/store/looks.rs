@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tollgate::store::{Drift, DriftKind, Look, Store, StoreError, UnixMillis};
 
+use super::users::entitle;
 use super::{LEASE, START};
 
 /// A drift of `subject` as the look `look` finds it.
@@ -19,6 +20,7 @@ pub(super) fn drift(subject: &str, kind: DriftKind, look: &Look) -> Drift {
         why: "sub_1 is active".to_owned(),
         found_at: START,
         look: look.id,
+        sequence: None,
     }
 }
 
@@ -266,4 +268,41 @@ pub(super) async fn a_subject_found_twice_at_once_is_as_found_last(store: &Arc<d
     let written = store.look_on(&look, &found, &cleared, START, LEASE).await;
     written.expect("the lease holds");
     assert_eq!(store.drift(9).await.expect("drift"), found[1..]);
+}
+
+pub(super) async fn what_was_found_of_a_user_before_a_job_was_done_is_left_out(
+    store: &Arc<dyn Store>,
+) {
+    let look = begin(store, START).await;
+    let user = "auth0|1";
+    let mut found = drift(user, DriftKind::Missing, &look);
+    let row = entitle(store, user, None).await;
+    find(store, &look, std::slice::from_ref(&found), START).await;
+    assert!(subjects(store).await.is_empty(), "there was no row before");
+
+    found.sequence = Some(row.sequence);
+    find(store, &look, std::slice::from_ref(&found), START).await;
+    assert_eq!(subjects(store).await, [user], "nothing has happened since");
+    store.mended(user).await.expect("it is gone");
+    entitle(store, user, None).await;
+    let other = drift("auth0|2", DriftKind::Missing, &look);
+    find(
+        store,
+        &look,
+        &[found, other, unmatched("cus_1", &look)],
+        START,
+    )
+    .await;
+    assert_eq!(subjects(store).await, ["auth0|2", "cus_1"]);
+}
+
+pub(super) async fn what_strangers_wrote_into_a_reason_is_kept_without_nul(store: &Arc<dyn Store>) {
+    let look = begin(store, START).await;
+    let found = Drift {
+        why: "it said \0 to us".to_owned(),
+        ..drift("auth0|1", DriftKind::Extra, &look)
+    };
+    find(store, &look, &[found], START).await;
+    let known = store.drift(9).await.expect("drift");
+    assert_eq!(known[0].why, "it said \u{fffd} to us");
 }

@@ -229,6 +229,36 @@ async fn a_lease_cannot_be_lost_between_the_look_at_it_and_the_write() {
     assert_eq!(take(&other, START + LEASE).await.key, job.key);
 }
 
+/// Another replica writes down what it found of a user before the job was done, and nobody sees that yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_job_has_mended_is_gone_also_when_a_look_writes_it_this_moment() {
+    let database = database!();
+    let store = open(&database).await;
+    let begun = store.begin_look(false, START, LEASE).await;
+    begun.expect("an answer").expect("nobody is at it");
+    let mut noting = connect(&database).await;
+    let notes = "BEGIN; UPDATE looks SET checked = checked + 1;
+                 INSERT INTO drift (subject, kind, user_id, roles, why, found_at, look)
+                 VALUES ('auth0|1', 'missing', 'auth0|1', '[]', 'as it was', 1, 1)";
+    run(&mut noting, notes).await;
+    let meanwhile = async {
+        let blocked = "SELECT COUNT(*) FROM pg_stat_activity
+                       WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        let waits = async {
+            while database.sql(blocked) == "0" {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = timeout(Duration::from_secs(2), waits).await;
+        run(&mut noting, "COMMIT").await;
+        waited
+    };
+    let (mended, waited) = tokio::join!(store.mended("auth0|1"), meanwhile);
+    mended.expect("it is gone");
+    waited.expect("it waited for the look");
+    assert_eq!(store.drift(9).await.expect("drift"), []);
+}
+
 /// Events of two users, whose jobs end on two replicas at the same moment.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_of_two_users_is_processed_however_their_jobs_end() {

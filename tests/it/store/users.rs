@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tollgate::store::{
-    Action, Cause, Derived, LinkKind, Purchase, PurchaseState, RoleChange, Store, UserFilter,
+    Action, Cause, Derived, Entitlement, LinkKind, Purchase, PurchaseState, RoleChange, Store,
+    UserFilter,
 };
 
 use super::{START, ask, take, user};
 
 /// Gives the user an entitlement with this plan.
-async fn entitle(store: &Arc<dyn Store>, name: &str, plan: Option<&str>) {
+pub(super) async fn entitle(store: &Arc<dyn Store>, name: &str, plan: Option<&str>) -> Entitlement {
     ask(store, &user(name), START).await;
     let job = take(store, START).await;
     let derived = Derived {
@@ -18,8 +19,8 @@ async fn entitle(store: &Arc<dyn Store>, name: &str, plan: Option<&str>) {
         ..Derived::default()
     };
     let written = store.derived(&job, &derived, true, START).await;
-    written.expect("written");
     store.finish(&job, START).await.expect("done");
+    written.expect("written")
 }
 
 async fn link(store: &Arc<dyn Store>, customer: &str, name: &str) {
@@ -146,7 +147,7 @@ pub(super) async fn nothing_in_a_search_is_a_wildcard(store: &Arc<dyn Store>) {
     ] {
         assert_eq!(found(store, Some(text), None).await, [name], "{text}");
     }
-    for text in ["*", "?", "a%x", "'", "auth0|.", "\\_"] {
+    for text in ["*", "?", "a%x", "'", "auth0|.", "\\_", "\0", "a\0b"] {
         let found = found(store, Some(text), None).await;
         assert!(found.is_empty(), "{text}: {found:?}");
     }

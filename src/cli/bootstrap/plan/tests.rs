@@ -1,3 +1,5 @@
+mod dialects;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -14,6 +16,8 @@ fn wanted() -> Wanted {
     Wanted {
         apis: words(&["api"]),
         permissions: words(&["read", "write", "rule"]),
+        unnamed: Vec::new(),
+        plans: Vec::new(),
         roles: vec![
             entitlement::Role {
                 name: "user".into(),
@@ -26,7 +30,9 @@ fn wanted() -> Wanted {
         ],
         webhook: Some(Webhook {
             url: URL.into(),
+            is_guessed: false,
             events: EVENTS,
+            needed: EVENTS,
         }),
     }
 }
@@ -150,27 +156,6 @@ fn what_cannot_be_seen_is_not_touched() {
         }
     );
     assert_eq!(changes.len(), 2);
-}
-
-#[test]
-fn a_dialect_keeps_its_kind() {
-    for (dialect, expected) in [
-        (None, Some("access_token_authz")),
-        (Some("access_token"), Some("access_token_authz")),
-        (Some("rfc9068_profile"), Some("rfc9068_profile_authz")),
-        (Some("rfc9068_profile_authz"), None),
-    ] {
-        let mut present = whole();
-        present.apis[0].1 = api(&["read", "write", "rule"], true, dialect);
-        let changes = difference(&wanted(), &present);
-        let expected = expected.map(|dialect| Change::ExtendApi {
-            identifier: "api".into(),
-            add: Vec::new(),
-            rbac: false,
-            dialect: Some(dialect.into()),
-        });
-        assert_eq!(changes, Vec::from_iter(expected), "{dialect:?}");
-    }
 }
 
 #[test]

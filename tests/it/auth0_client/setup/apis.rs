@@ -94,8 +94,8 @@ async fn a_list_of_apis_without_totals_is_read_to_the_page_that_brings_nothing_n
     for (from, to) in [(0, 2), (2, 4), (4, 5)] {
         instead(&tenant, Method::GET, APIS, list(from, to));
     }
-    let last = Trouble::Instead(list(4, 5));
-    tenant.auth0.trouble(Method::GET, APIS, last);
+    let again = Trouble::Instead(list(4, 5));
+    tenant.auth0.trouble(Method::GET, APIS, again);
     let found = api(&tenant, "urn:4").await.expect("an API");
     assert_eq!(found.id, "i4");
 }
