@@ -31,6 +31,7 @@ pub(super) struct Running {
     terms: Arc<ArcSwap<Terms>>,
     store: Arc<dyn Store>,
     auth0: Arc<auth0::Client>,
+    stripe: Arc<stripe::Client>,
     clock: Arc<dyn Clock>,
     /// The workers, which end before the rest.
     workers: TaskTracker,
@@ -74,7 +75,7 @@ pub(super) async fn start(
     };
     let (workers, stop_workers) = (TaskTracker::new(), CancellationToken::new());
     work(config, parts, &workers, (around.stop, &stop_workers));
-    let searched = Arc::clone(&auth0);
+    let searched = (Arc::clone(&auth0), Arc::clone(&stripe));
     let endpoints = Endpoints::new(
         endpoints::Parts {
             stripe,
@@ -93,7 +94,8 @@ pub(super) async fn start(
     let running = Running {
         terms,
         store,
-        auth0: searched,
+        auth0: searched.0,
+        stripe: searched.1,
         clock: Arc::clone(clock),
         workers,
         stop_workers,
@@ -268,6 +270,7 @@ impl Running {
         admin::Payments {
             store: Arc::clone(&self.store),
             auth0: Arc::clone(&self.auth0),
+            stripe: Arc::clone(&self.stripe),
             terms: Box::new(move || terms.load_full()),
         }
     }

@@ -53,6 +53,16 @@ impl Ledger {
         }))
     }
 
+    /// Opens the ledger, and makes it where there is none.
+    pub(super) async fn make(config: &config::Store) -> Result<Self, StoreError> {
+        Ok(match config {
+            config::Store::Sqlite(url) => Self::Sqlite(Arc::new(Sqlite::open(url.expose()).await?)),
+            config::Store::Postgres(url) => {
+                Self::Postgres(Arc::new(Postgres::open(url.expose()).await?))
+            }
+        })
+    }
+
     /// An empty one that nobody else sees, and that ends with this process.
     pub(super) async fn passing() -> Result<Self, StoreError> {
         let store = Sqlite::open("sqlite::memory:").await?;
@@ -81,6 +91,18 @@ impl Ledger {
             },
             Self::Postgres(_) => Ok(true),
         }
+    }
+}
+
+/// Whether the ledger's name means another file in another folder.
+pub(super) fn depends_on_folder(config: &config::Store) -> bool {
+    match config {
+        config::Store::Sqlite(url) => {
+            let url = url.expose();
+            !url.strip_prefix("sqlite://")
+                .is_some_and(|file| file.starts_with('/'))
+        }
+        config::Store::Postgres(_) => false,
     }
 }
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use self::bar::Bar;
 use self::page::{Answer, print_page};
 use super::check::{print_as_json, report_mistakes};
-use super::ledger::{Ledger, block_on, place};
+use super::ledger::{Ledger, block_on, depends_on_folder, place};
 use crate::clock::SystemClock;
 use crate::config::{self, Billing};
 use crate::sync::{LEASE, Looked, Mended, Parts, Reconciler, Sync, Taking, Trouble};
@@ -32,6 +32,9 @@ const AGAIN: Duration = Duration::from_millis(250);
 
 /// For so long one call to Auth0 is repeated while the tenant's rate limit is used up.
 const CALL: Duration = Duration::from_secs(30);
+
+/// The same in a job, which makes several calls before its deadline.
+const CALL_OF_A_JOB: Duration = Duration::from_secs(15);
 
 /// What it is told.
 #[derive(Debug, Args)]
@@ -120,16 +123,21 @@ async fn until_told(billing: &Billing, options: &Options) -> anyhow::Result<Answ
     work.await
 }
 
-/// The ledger. Where there is none, an empty one does for a look, and the operator is told.
+/// The ledger. Where there is none, an empty one does for a look, and the operator is told; mending makes it, unless its name
+/// means another one in another folder.
 async fn ledger(billing: &Billing, options: &Options) -> anyhow::Result<(Ledger, Option<String>)> {
     if let Some(ledger) = Ledger::open(&billing.store).await? {
         return Ok((ledger, None));
     }
     let place = place(&billing.store);
     if options.fix {
-        bail!(
-            "there is no ledger {place}: `tollgate serve` makes it, and --fix needs the one that the server uses"
-        );
+        if depends_on_folder(&billing.store) {
+            bail!(
+                "there is no ledger {place}: `tollgate serve` makes it, and --fix needs the one that the server uses"
+            );
+        }
+        let note = format!("there was no ledger {place}: it was made");
+        return Ok((Ledger::make(&billing.store).await?, Some(note)));
     }
     let note = format!(
         "there is no ledger {place}: nothing of this look is kept, and --fix needs one; `tollgate serve` makes it"
@@ -222,6 +230,9 @@ async fn mend(
     ledger: &Ledger,
     stop: &CancellationToken,
 ) -> Result<Mended, Trouble> {
+    let mut parts = parts;
+    // A job that waits its turn is over sooner than one that fails for it and comes again.
+    parts.auth0 = Arc::new(parts.auth0.patient(CALL_OF_A_JOB));
     let sync = Arc::new(Sync::new(parts, billing.sync.clone()));
     let over = CancellationToken::new();
     let mending = async {

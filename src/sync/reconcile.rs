@@ -92,8 +92,6 @@ pub struct Looked {
     pub failed: Vec<Failed>,
     /// Users who differ, and whose job is under way.
     pub under_way: Vec<String>,
-    /// Those of them whose job has failed before, and is tried on.
-    pub retried: Vec<Failed>,
     /// Every list was to be had: if not, there may be more than was seen.
     pub is_whole: bool,
     /// What the operator should know beside it.
@@ -229,7 +227,6 @@ impl Reconciler {
             drift,
             failed: [&gathered.failed[..], &walked.failed].concat(),
             under_way: walked.under_way,
-            retried: walked.retried,
             is_whole: !gathered.is_partial,
             gone: walked.gone,
             notes: gathered.notes.clone(),

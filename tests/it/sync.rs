@@ -3,8 +3,8 @@
 mod decided;
 mod faults;
 pub(crate) mod log;
-pub(crate) mod market;
 mod lost;
+pub(crate) mod market;
 mod open;
 mod replaced;
 mod running;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::auth0;
 use crate::entitlement::Terms;
 use crate::store::{Store, UnixMillis};
+use crate::stripe;
 
 /// What explains a request; a sentence where the question makes no sense.
 pub type Explain = Box<dyn Fn(&Question) -> Result<Answer, String> + Send + Sync>;
@@ -34,6 +35,8 @@ pub struct Payments {
     pub store: Arc<dyn Store>,
     /// For e-mails, which the ledger does not know.
     pub auth0: Arc<auth0::Client>,
+    /// For e-mails too: who paid under one may have another in Auth0.
+    pub stripe: Arc<stripe::Client>,
     /// What is sold now.
     pub terms: Box<dyn Fn() -> Arc<Terms> + Send + Sync>,
 }

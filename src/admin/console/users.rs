@@ -1,8 +1,6 @@
 //! Finding a user: by id, by Stripe customer, by e-mail.
 
-use std::time::Duration;
-
-use tokio::time::timeout;
+mod email;
 
 use super::events::{input, option};
 use super::form::Form;
@@ -12,13 +10,10 @@ use super::parts::{Tone, badge, moment, or_dash, table, user_link};
 use super::trouble::{Trouble, ask};
 use super::user::{plan_badge, standing};
 use super::{Payments, Visit};
-use crate::auth0;
 use crate::store::{Entitlement, UserFilter};
 
 /// Users shown.
 const LIMIT: u32 = 50;
-/// How long Auth0 may take to answer a search by e-mail, its queue included.
-const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A user that was found.
 struct Found {
@@ -33,7 +28,7 @@ struct Found {
 struct Search {
     found: Vec<Found>,
     /// What could not be searched, and why.
-    gap: Option<String>,
+    gaps: Vec<String>,
 }
 
 /// The page.
@@ -50,7 +45,7 @@ pub(super) async fn page(visit: &Visit<'_>, payments: &Payments) -> Result<Page,
         .collect();
     let page = Page::new(Section::Users, "Users", |h| {
         form(h, &visit.query, &plans);
-        if let Some(gap) = &searched.gap {
+        for gap in &searched.gaps {
             let attributes = [("class", "notice warn"), ("role", "status")];
             h.line("p", &attributes, gap);
         }
@@ -73,20 +68,16 @@ async fn search(payments: &Payments, text: &str, plan: &str) -> Result<Search, T
     };
     let known = ask(payments.store.users(&filter)).await?;
     let mut found: Vec<Found> = known.into_iter().map(by_id).collect();
-    let mut gap = None;
-    if is_email(text) {
-        match by_email(payments, text).await {
-            Ok(users) => {
-                let told: Vec<String> = found.iter().map(|found| found.user.clone()).collect();
-                let new = users.into_iter().filter(|user| !told.contains(&user.id));
-                let with =
-                    with_entitlements(payments, new.map(|user| (user.id.clone(), how(&user))));
-                found.splice(0..0, with.await?);
-            }
-            Err(why) => gap = Some(why),
-        }
+    let mut gaps = Vec::new();
+    if email::is_email(text) {
+        let mut known = email::search(payments, text).await?;
+        let is_new = |user: &str| found.iter().all(|found| found.user != user);
+        known.users.retain(|(user, _)| is_new(user));
+        let with = with_entitlements(payments, known.users.into_iter());
+        found.splice(0..0, with.await?);
+        gaps = known.gaps;
     }
-    Ok(Search { found, gap })
+    Ok(Search { found, gaps })
 }
 
 fn by_id(entitlement: Entitlement) -> Found {
@@ -103,7 +94,7 @@ async fn of_customer(payments: &Payments, customer: &str) -> Result<Search, Trou
     let users = links.into_iter().map(|link| (link.user, how.clone()));
     Ok(Search {
         found: with_entitlements(payments, users).await?,
-        gap: None,
+        gaps: Vec::new(),
     })
 }
 
@@ -120,36 +111,6 @@ async fn with_entitlements(
         how,
     });
     Ok(found.collect())
-}
-
-async fn by_email(payments: &Payments, email: &str) -> Result<Vec<auth0::User>, String> {
-    let client = payments.auth0.within(PATIENCE);
-    let sorry = |why: &str| format!("Auth0 could not be asked for this e-mail: {why}");
-    match timeout(PATIENCE, client.users_by_email(email)).await {
-        Ok(Ok(users)) => Ok(users),
-        Ok(Err(error)) => Err(sorry(&error.to_string())),
-        Err(_) => Err(sorry("it does not answer in time")),
-    }
-}
-
-fn how(user: &auth0::User) -> String {
-    let email = user.email.as_deref().unwrap_or_default();
-    let verified = if user.email_verified {
-        "verified"
-    } else {
-        "not verified"
-    };
-    match &user.name {
-        Some(name) => format!("{name}, {email} ({verified})"),
-        None => format!("{email} ({verified})"),
-    }
-}
-
-/// Ids may hold an `@` too, so what looks like an e-mail is searched as both.
-fn is_email(text: &str) -> bool {
-    let parts = text.split_once('@');
-    parts.is_some_and(|(name, domain)| !name.is_empty() && domain.contains('.'))
-        && !text.contains(['|', ' '])
 }
 
 fn form(h: &mut Html, query: &Form, plans: &[&str]) {
@@ -217,23 +178,4 @@ fn list(h: &mut Html, found: &[Found], text: &str) {
             None => or_dash(h, None),
         });
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_e_mail_is_told_from_an_id() {
-        for (text, expected) in [
-            ("ann@example.com", true),
-            ("samlp|idp|ann@example.com", false),
-            ("client@clients", false),
-            ("@example.com", false),
-            ("auth0|ann", false),
-            ("", false),
-        ] {
-            assert_eq!(is_email(text), expected, "{text}");
-        }
-    }
 }

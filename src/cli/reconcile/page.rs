@@ -25,7 +25,6 @@ pub(super) struct Answer {
     drift: Vec<Line>,
     failed: Vec<Left>,
     under_way: Vec<String>,
-    retried: Vec<Left>,
     fixed: usize,
     left: usize,
     not_fixed: Vec<Left>,
@@ -98,9 +97,9 @@ impl Answer {
         let fixed = drift.iter().filter(|line| line.fixed).count();
         let not_fixed = mended.iter().flat_map(|mended| &mended.left);
         // Mending waits for them, and tells of those that failed.
-        let (under_way, retried) = match mended {
-            Some(_) => (&[][..], &[][..]),
-            None => (&looked.under_way[..], &looked.retried[..]),
+        let under_way = match mended {
+            Some(_) => Vec::new(),
+            None => looked.under_way.clone(),
         };
         Self {
             looked_at: looked.looked_at,
@@ -109,8 +108,7 @@ impl Answer {
             left: drift.len() - fixed,
             drift,
             failed: looked.failed.iter().map(Left::from).collect(),
-            under_way: under_way.to_vec(),
-            retried: retried.iter().map(Left::from).collect(),
+            under_way,
             held_back: mended.map_or(0, |mended| mended.held_back),
             not_fixed: not_fixed.map(Left::from).collect(),
             tied: mended.map_or(0, |mended| mended.tied),
@@ -124,7 +122,7 @@ impl Answer {
     /// Whether everybody was looked at, and nothing differs any more.
     pub(super) fn is_well(&self) -> bool {
         let is_seen = self.whole && self.failed.is_empty();
-        is_seen && self.left == 0 && self.not_fixed.is_empty() && self.retried.is_empty()
+        is_seen && self.left == 0 && self.not_fixed.is_empty()
     }
 }
 
@@ -161,9 +159,7 @@ pub(super) fn print_page(answer: &Answer, out: &mut dyn Write) -> io::Result<()>
     if answer.was_mended {
         print_list("not mended", &answer.not_fixed, out)?;
     }
-    print_list("differs, and its job gets nowhere", &answer.retried, out)?;
-    let is_retried = |user: &&String| answer.retried.iter().any(|one| one.subject == **user);
-    for user in answer.under_way.iter().filter(|user| !is_retried(user)) {
+    for user in &answer.under_way {
         let user = plain(user);
         writeln!(out, "{user} differs, and a job is at it")?;
     }
@@ -310,10 +306,6 @@ mod tests {
             },
             Answer {
                 not_fixed: one(),
-                ..seen()
-            },
-            Answer {
-                retried: one(),
                 ..seen()
             },
         ] {

@@ -8,6 +8,11 @@ use crate::stripe::form::Params;
 use crate::stripe::object::read;
 use crate::stripe::object::{CheckoutSession, Customer, Subscription};
 
+/// More customers of one e-mail than an operator looks at.
+const NAMESAKES: &str = "20";
+/// Longest e-mail that Stripe asks for.
+const MAX_EMAIL: usize = 512;
+
 impl Client {
     /// A page of all customers that are there, after the customer `after`, or the first; `None` where there is no such
     /// list.
@@ -23,6 +28,30 @@ impl Client {
         let page = self.sender.page(call, after, read::customer).await;
         let therefore = "customers are not to be listed: only those that the ledger knows count";
         self.unless_lacking(page, therefore)
+    }
+
+    /// The newest customers with this e-mail, in whichever letter case; none where there is no such list. Whoever pays
+    /// writes an e-mail as they like: this is for the eyes of an operator, and proves nothing.
+    ///
+    /// # Errors
+    ///
+    /// When Stripe cannot be asked, or refuses, or the list cannot be read.
+    pub async fn customers_by_email(&self, email: &str) -> Result<Vec<Customer>, Error> {
+        // No e-mail is not every customer.
+        if email.is_empty() || email.chars().count() > MAX_EMAIL {
+            return Ok(Vec::new());
+        }
+        let params = Params::none().with(&["email"], email);
+        let call = Call::get(super::CUSTOMERS, params);
+        let found = self.sender.first(call, NAMESAKES, read::customer).await;
+        let therefore = "customers are not to be listed: nobody is found by their e-mail in Stripe";
+        let mut found = self.unless_lacking(found, therefore)?.unwrap_or_default();
+        // Not all filter as they are told.
+        found.retain(|customer| {
+            let has = customer.email.as_deref();
+            has.is_some_and(|has| has.to_lowercase() == email.to_lowercase())
+        });
+        Ok(found)
     }
 
     /// A page of everybody's subscriptions, whichever their status, after the subscription `after`, or the first. Of their

@@ -40,8 +40,7 @@ impl Sender {
         call.params = params;
         let page = self.send(&call).await?;
         let data = data(&page).ok_or_else(unreadable)?;
-        let items: Option<Vec<T>> = data.iter().map(read).collect();
-        let items = items.ok_or_else(unreadable)?;
+        let items = read_all(data, read).ok_or_else(unreadable)?;
         if !json::flag(&page, "has_more") {
             return Ok(Page { items, next: None });
         }
@@ -50,6 +49,23 @@ impl Sender {
         let next = next.filter(|next| after != Some(next.as_str()));
         let next = Some(next.ok_or_else(unreadable)?);
         Ok(Page { items, next })
+    }
+
+    /// The first of what `call` lists, `limit` at most, read by `read`; whether there is more is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be had or read.
+    pub(super) async fn first<T>(
+        &self,
+        mut call: Call,
+        limit: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
+        call.params = call.params.with(&["limit"], limit);
+        let page = self.send(&call).await?;
+        let items = data(&page).and_then(|data| read_all(data, read));
+        items.ok_or_else(|| Error::of(call.template, Kind::Unreadable))
     }
 
     /// Everything that `call` lists, read by `read`, each once.
@@ -105,6 +121,10 @@ fn data(page: &Value) -> Option<&[Value]> {
         Some(Value::Null) | None if is_empty_list => Some(&[]),
         Some(_) | None => None,
     }
+}
+
+fn read_all<T>(data: &[Value], read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
+    data.iter().map(read).collect()
 }
 
 /// Whether `object` names another owner than the one whose things were asked for: not all filter as they are told, and

@@ -9,7 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::gather::Known;
 use super::{Failed, Looked, Phase, Reconciler, Taking, Trouble};
-use crate::store::{Cause, Drift, DriftKind, JobKey, JobState, LONGEST_LIST, Priority, StoreError};
+use crate::store::{
+    Cause, Drift, DriftKind, JobKey, JobState, JobStatus, LONGEST_LIST, Priority, StoreError,
+};
 use crate::sync::RECONCILE;
 
 /// Jobs that are asked for at a time, so that those of events need not wait behind all of them.
@@ -18,8 +20,10 @@ const AT_ONCE: usize = 32;
 const LOOK: Duration = Duration::from_millis(100);
 /// A job that nobody took up or finished for so long is not waited for.
 const LONGEST: Duration = Duration::from_secs(5 * 60);
-/// A job that failed so often is not waited for either; it is tried on.
+/// A job that failed so often since it was asked for is not waited for either; it is tried on.
 const FAILURES: u32 = 3;
+/// What the error of a job says that was asked to wait: no failure of its own.
+const TOLD_TO_WAIT: &str = "too many requests";
 /// So often a job is asked for; an event that comes between takes its place.
 const TIMES: u32 = 3;
 
@@ -39,8 +43,34 @@ pub struct Mended {
 /// A job that is waited for.
 struct Asked {
     user: String,
-    since: Instant,
     times: u32,
+    /// Tries of the job that were seen by now; `None` before the first look at it.
+    tries: Option<u32>,
+    /// Those of them that failed, since it was asked for.
+    failures: u32,
+}
+
+impl Asked {
+    fn new(user: String, times: u32) -> Self {
+        Self {
+            user,
+            times,
+            tries: None,
+            failures: 0,
+        }
+    }
+
+    /// Counts the tries since the last look; whether there were any.
+    fn count(&mut self, job: &JobStatus) -> bool {
+        // What failed before it was asked for is over.
+        let seen = self.tries.replace(job.attempts).unwrap_or(job.attempts);
+        let new = job.attempts.saturating_sub(seen);
+        let error = job.error.as_deref().unwrap_or_default();
+        if !error.contains(TOLD_TO_WAIT) {
+            self.failures += new;
+        }
+        new > 0
+    }
 }
 
 /// What has become of a job.
@@ -72,23 +102,23 @@ impl Reconciler {
         let total = users.len() + asked.len();
         let mut users = users.into_iter();
         let (mut failed, mut done) = (Vec::new(), 0);
+        let mut moved = Instant::now();
         loop {
             self.tell(Phase::Mending, done, total, 0);
             for user in users.by_ref().take(AT_ONCE.saturating_sub(asked.len())) {
                 self.ask(&user, looked).await?;
-                asked.push(Asked {
-                    user,
-                    since: Instant::now(),
-                    times: 1,
-                });
+                asked.push(Asked::new(user, 1));
             }
             if asked.is_empty() {
                 break;
             }
             sleep(LOOK).await;
             let before = asked.len();
-            asked = self.follow(asked, looked, &mut failed).await?;
+            asked = self.follow(asked, looked, &mut failed, &mut moved).await?;
             done += before - asked.len();
+            if asked.len() < before {
+                moved = Instant::now();
+            }
         }
         self.sort(looked, failed, &mut mended).await?;
         Ok(mended)
@@ -122,11 +152,12 @@ impl Reconciler {
         asked: Vec<Asked>,
         looked: &Looked,
         failed: &mut Vec<Failed>,
+        moved: &mut Instant,
     ) -> Result<Vec<Asked>, StoreError> {
         let mut known: Option<HashSet<String>> = None;
         let mut waiting = Vec::new();
         for mut one in asked {
-            let why = match self.became(&one).await? {
+            let why = match self.became(&mut one, moved).await? {
                 Became::Waits => {
                     waiting.push(one);
                     continue;
@@ -160,18 +191,22 @@ impl Reconciler {
         Ok(waiting)
     }
 
-    async fn became(&self, one: &Asked) -> Result<Became, StoreError> {
+    /// `moved` is when any of the jobs got on last.
+    async fn became(&self, one: &mut Asked, moved: &mut Instant) -> Result<Became, StoreError> {
         let key = JobKey::User(one.user.clone());
         let Some(job) = self.sync.parts.store.job(&key).await? else {
             return Ok(Became::Done);
         };
+        if one.count(&job) {
+            *moved = Instant::now();
+        }
         let error = job.error.unwrap_or_else(|| "no reason is known".to_owned());
         Ok(match job.state {
             JobState::Dead => Became::Failed(format!("its job was given up: {error}")),
-            JobState::Queued | JobState::Running if job.attempts >= FAILURES => {
+            JobState::Queued | JobState::Running if one.failures >= FAILURES => {
                 Became::Failed(format!("its job fails, and is tried on: {error}"))
             }
-            JobState::Queued | JobState::Running if one.since.elapsed() >= LONGEST => {
+            JobState::Queued | JobState::Running if moved.elapsed() >= LONGEST => {
                 Became::Failed("its job waits; see that a server runs".to_owned())
             }
             JobState::Queued | JobState::Running => Became::Waits,
@@ -231,13 +266,8 @@ fn plan(looked: &Looked, taking: Taking) -> (Mended, BTreeSet<String>) {
 
 /// The jobs that are under way already.
 fn under_way(looked: &Looked) -> Vec<Asked> {
-    let users = looked.under_way.iter();
-    let asked = users.map(|user| Asked {
-        user: user.clone(),
-        since: Instant::now(),
-        times: TIMES,
-    });
-    asked.collect()
+    let users = looked.under_way.iter().cloned();
+    users.map(|user| Asked::new(user, TIMES)).collect()
 }
 
 impl Looked {

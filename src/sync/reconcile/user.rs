@@ -16,7 +16,7 @@ use crate::sync::worker::user::distrust;
 /// A user whose job ends while we look is looked at so often.
 const TRIES: usize = 3;
 /// A job that has waited for so long, in milliseconds, is no reason to keep quiet about what it should have mended.
-const STUCK: UnixMillis = 10 * 60 * 1000;
+const STUCK: UnixMillis = 60 * 1000;
 
 /// What a look at a user showed.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub(super) enum Seen {
     Unlike(Box<Drift>),
     /// There is no such user any more, and somebody pays.
     Gone(Box<Drift>),
-    /// They are not, and a job is at it; it has failed before, and why.
-    UnderWay(Option<String>),
+    /// They are not, and a job is at it that has not failed.
+    UnderWay,
 }
 
 impl Reconciler {
@@ -128,9 +128,10 @@ impl Reconciler {
             };
             let job = self.job(user).await?;
             let young = self.sync.now().saturating_sub(STUCK);
-            let is_young = |job: &JobStatus| is_under_way(job.state) && job.since > young;
-            if let Some(job) = job.as_ref().filter(|job| is_young(job)) {
-                return Ok(Seen::UnderWay(trouble(job)));
+            let is_at_it =
+                |job: &JobStatus| is_under_way(job.state) && job.attempts == 0 && job.since > young;
+            if job.as_ref().is_some_and(is_at_it) {
+                return Ok(Seen::UnderWay);
             }
             if before == self.sequence(user).await? {
                 drift.sequence = before;
@@ -150,7 +151,7 @@ impl Reconciler {
             }
         }
         // It changes as fast as we look.
-        Ok(Seen::UnderWay(None))
+        Ok(Seen::UnderWay)
     }
 
     /// How the user's roles differ from what the reading says. `held` is `None` for a user who is no more.
@@ -251,11 +252,6 @@ impl Reconciler {
         let key = JobKey::User(user.to_owned());
         Ok(self.sync.parts.store.job(&key).await?)
     }
-}
-
-/// What went wrong with a job that is tried on.
-fn trouble(job: &JobStatus) -> Option<String> {
-    job.error.clone().filter(|_| job.attempts > 0)
 }
 
 /// What has become of a job that did not mend what differs.

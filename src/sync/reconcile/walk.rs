@@ -23,8 +23,6 @@ const TOO_MANY: usize = 8;
 pub(super) struct Walked {
     pub(super) failed: Vec<Failed>,
     pub(super) under_way: Vec<String>,
-    /// Those of them whose job has failed before.
-    pub(super) retried: Vec<Failed>,
     /// Those who pay, and are no users any more.
     pub(super) gone: BTreeSet<String>,
     pub(super) untied: Vec<String>,
@@ -171,13 +169,7 @@ impl Walked {
         }
         match seen {
             Seen::Right => self.cleared.push(user),
-            Seen::UnderWay(trouble) => {
-                self.retried.extend(trouble.map(|error| Failed {
-                    subject: user.clone(),
-                    why: format!("its job fails, and is tried on: {error}"),
-                }));
-                self.under_way.push(user);
-            }
+            Seen::UnderWay => self.under_way.push(user),
             Seen::Unlike(drift) => self.find(*drift, look),
             Seen::Gone(drift) => {
                 self.gone.insert(user);

@@ -1,10 +1,13 @@
 //! What the pages tell.
 
+use http::Method;
+use serde_json::json;
+
 use super::visitor::{Visitor, encode};
 use super::{TOKEN, drift, event_of, kill_a_job, receive, settled, shop};
 use crate::gate::World;
 use crate::shop::{ANN, BOB, Shop, setup};
-use crate::support::auth0::Auth0;
+use crate::support::auth0::{Auth0, Fault, Trouble};
 use crate::support::backend::Backend;
 use crate::support::postgres::Server;
 use crate::support::raw::Reply;
@@ -138,6 +141,45 @@ async fn a_search_by_e_mail_says_so_when_auth0_is_away() {
         .page("/users?q=ann%40example.test")
         .await;
     tells(&page, &["Auth0 could not be asked"]);
+}
+
+#[tokio::test]
+async fn a_search_by_e_mail_finds_who_pays_under_it_though_auth0_lacks_the_call() {
+    let shop = Shop::open().await;
+    let named = json!({ "auth0_user_id": BOB });
+    let customer = shop.stripe.new_customer("bob@paid.test", &named);
+    let not_there = Trouble::Instead(Fault::Status(404));
+    shop.auth0
+        .trouble(Method::GET, "/api/v2/users-by-email", not_there);
+    let visitor = Visitor::of(&shop.gate);
+    let found = visitor.page("/users?q=bob%40paid.test").await;
+    tells(&found, &["Auth0 could not be asked", BOB, &customer]);
+    let nobody = visitor.page("/users?q=nobody%40paid.test").await;
+    tells(&nobody, &["Auth0 could not be asked", "Nobody was found"]);
+}
+
+#[tokio::test]
+async fn a_search_by_e_mail_asks_stripe_too_and_shows_each_user_once() {
+    let shop = Shop::open().await;
+    shop.buy(ANN, "monthly").await;
+    settled(&shop).await;
+    let customer = shop.stripe.ids("customer")[0].clone();
+    let ann = format!("href=\"/users/{}\"", encode(ANN));
+    let named = json!({ "auth0_user_id": ANN });
+    shop.stripe.new_customer("somebody@example.test", &named);
+    let visitor = Visitor::of(&shop.gate);
+    let both = visitor.page("/users?q=somebody%40example.test").await;
+    assert_eq!(both.matches(&ann).count(), 1, "{both}");
+    assert!(!both.contains("could not be asked"), "{both}");
+    // It names nobody any more; the ledger knows whose it is.
+    let fields = json!({ "email": "ann@paid.test", "metadata": {} });
+    shop.stripe.pretend(&customer, fields);
+    let linked = visitor.page("/users?q=ann%40paid.test").await;
+    assert_eq!(linked.matches(&ann).count(), 1, "{linked}");
+    tells(&linked, &[&customer, "monthly"]);
+    shop.stripe.withhold("customer_read");
+    let without = visitor.page("/users?q=somebody%40example.test").await;
+    tells(&without, &["Stripe could not be asked", ANN, BOB]);
 }
 
 #[tokio::test]

@@ -98,7 +98,10 @@ impl Setup {
 
     /// Puts `text` in the place of the section that begins with `start`.
     pub(crate) fn replace_section(mut self, start: &str, text: &str) -> Self {
-        let found = self.sections.iter_mut().find(|section| section.starts_with(start));
+        let found = self
+            .sections
+            .iter_mut()
+            .find(|section| section.starts_with(start));
         *found.expect("the section is there") = text.into();
         self
     }

@@ -208,7 +208,7 @@ async fn who_differs_because_a_job_gets_nowhere_is_told_of() {
     let store = ledger(&shop).await;
     let key = JobKey::User(ANN.to_owned());
     let ago = |minutes: i64| now() - minutes * 60_000;
-    for (minutes, kinds) in [(1, json!({})), (20, json!({ ANN: "missing" }))] {
+    for (minutes, kinds) in [(0, json!({})), (2, json!({ ANN: "missing" }))] {
         let cause = Cause {
             why: "an event".to_owned(),
             event: None,

@@ -19,23 +19,37 @@ fn rewrite(shop: &Shop, from: &str, to: &str) {
 }
 
 #[tokio::test]
-async fn where_there_is_no_ledger_a_look_keeps_nothing_and_fix_is_refused() {
+async fn where_there_is_no_ledger_a_look_keeps_nothing_and_mending_makes_it() {
     let shop = Shop::open().await;
     subscribe(&shop, ANN);
-    rewrite(&shop, "/ledger.db", "/mistyped.db");
-    let path = shop.gate.folder.path().join("mistyped.db");
+    rewrite(&shop, "/ledger.db", "/another.db");
+    let path = shop.gate.folder.path().join("another.db");
     let place = path.display().to_string();
     let told = run_json(&shop, &[]).await;
     assert_eq!(told.status, Some(1), "{}{}", told.out, told.err);
     assert_eq!(told.kinds(), json!({ ANN: "missing" }));
     let notes = told.json()["notes"].to_string();
     assert!(notes.contains(&place), "{notes}");
+    assert!(!path.exists(), "a look makes nothing");
+    let fix = run_json(&shop, &["--fix"]).await;
+    assert_eq!(fix.status, Some(0), "{}{}", fix.out, fix.err);
+    assert!(fix.json()["notes"].to_string().contains("it was made"));
+    assert!(path.exists());
+    assert_eq!(shop.auth0.roles_of(ANN), ["premium-monthly"]);
+}
+
+#[tokio::test]
+async fn a_ledger_whose_name_means_another_one_in_another_folder_is_not_made_by_mending() {
+    let shop = Shop::open().await;
+    subscribe(&shop, ANN);
+    let own = format!("sqlite://{}/ledger.db", shop.gate.folder.path().display());
+    rewrite(&shop, &own, "sqlite://never-made-here.db");
     let fix = run(&shop, &["--fix"]).await;
     assert_eq!(fix.status, Some(1), "{}", fix.out);
-    for part in [place.as_str(), "`tollgate serve` makes it"] {
+    for part in ["/never-made-here.db", "`tollgate serve` makes it"] {
         assert!(fix.err.contains(part), "{part}: {}", fix.err);
     }
-    assert!(!path.exists(), "no second ledger is made");
+    assert!(!std::path::Path::new("never-made-here.db").exists());
     assert_eq!(shop.auth0.roles_of(ANN), ["free-user"]);
 }
 
@@ -85,7 +99,7 @@ async fn the_help_names_each_exit_status() {
 }
 
 #[tokio::test]
-async fn a_job_that_has_failed_and_is_tried_on_is_a_problem() {
+async fn whose_job_has_failed_and_is_tried_on_differs_all_the_same_and_is_mended_once_it_can_be() {
     let shop = Shop::open().await;
     let session = shop.checkout(ANN, "monthly").await;
     let away = Trouble::Instead(Auth0Fault::Status(503));
@@ -102,13 +116,35 @@ async fn a_job_that_has_failed_and_is_tried_on_is_a_problem() {
     let told = run_json(&shop, &[]).await;
     let answer = told.json();
     assert_eq!(told.status, Some(1), "{answer}");
-    assert_eq!(answer["under_way"], json!([ANN]));
-    assert_eq!(answer["retried"][0]["subject"], ANN);
-    let why = answer["retried"][0]["why"].to_string();
-    assert!(why.contains("fails, and is tried on"), "{why}");
+    assert_eq!(told.kinds(), json!({ ANN: "missing" }));
+    let why = answer["drift"][0]["why"].to_string();
+    assert!(why.contains("its job fails, and is tried on"), "{why}");
     let page = run(&shop, &[]).await;
-    assert!(page.out.contains(&format!("{ANN}: its job fails")));
+    assert!(page.out.contains(ANN));
     assert!(!page.out.contains("Auth0 says what Stripe says"));
+    // What failed before is no reason to give up.
+    shop.auth0.mend_all();
+    let fix = run_json(&shop, &["--fix"]).await;
+    assert_eq!(fix.status, Some(0), "{}{}", fix.out, fix.err);
+    assert_eq!(shop.auth0.roles_of(ANN), ["premium-monthly"]);
+}
+
+#[tokio::test]
+async fn at_the_pace_of_a_free_tenant_all_are_mended() {
+    let mut shop = Shop::open().await;
+    let users: Vec<String> = (0..4).map(|n| format!("auth0|payer{n}")).collect();
+    for user in &users {
+        shop.auth0.create_user(user, "payer@example.test", true);
+        subscribe(&shop, user);
+    }
+    shop.gate.signal("KILL");
+    shop.gate.exit().await;
+    shop.auth0.limit(2, 2.0);
+    let fix = run_json(&shop, &["--fix"]).await;
+    assert_eq!(fix.status, Some(0), "{}{}", fix.out, fix.err);
+    for user in &users {
+        assert_eq!(shop.auth0.roles_of(user), ["premium-monthly"], "{user}");
+    }
 }
 
 #[tokio::test]

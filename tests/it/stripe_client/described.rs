@@ -96,6 +96,8 @@ async fn exercise_setup(stripe: &Stripe) {
         client.subscriptions_after(after).await.expect(answered);
         client.sessions_after(after).await.expect(answered);
     }
+    let found = client.customers_by_email("a+b@x.test").await;
+    found.expect(answered);
 }
 
 /// Makes every call that the client knows.

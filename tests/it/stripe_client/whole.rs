@@ -143,6 +143,61 @@ async fn a_list_that_there_is_not_is_told_from_an_empty_one() {
     let client = stripe.client();
     assert_eq!(client.customers_after(None).await.expect("an answer"), None);
     assert_eq!(client.sessions_after(None).await.expect("an answer"), None);
+    let found = client.customers_by_email("a@x.test").await;
+    assert_eq!(found.expect("an answer"), []);
     // To take them for none would end what everybody pays for.
     assert!(client.subscriptions_after(None).await.is_err());
+}
+
+#[tokio::test]
+async fn customers_are_found_by_their_e_mail_and_by_no_other() {
+    let stripe = Standin::start();
+    let client = client(&stripe);
+    let user = json!({ "auth0_user_id": "auth0|ann" });
+    let ann = stripe.new_customer("ann+1@x.test", &user);
+    stripe.new_customer("bob@x.test", &json!({}));
+    let found = client.customers_by_email("ann+1@x.test").await;
+    let found = found.expect("a list");
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (found[0].id.as_str(), found[0].user.as_deref()),
+        (ann.as_str(), Some("auth0|ann"))
+    );
+    let nobody = client.customers_by_email("cleo@x.test").await;
+    assert_eq!(nobody.expect("a list"), []);
+    let before = stripe.calls().len();
+    for none in ["", &"x".repeat(513)] {
+        assert_eq!(client.customers_by_email(none).await.expect("a list"), []);
+    }
+    assert_eq!(stripe.calls().len(), before, "no e-mail is not every one");
+}
+
+#[tokio::test]
+async fn customers_of_another_e_mail_are_left_out_where_the_list_does_not_filter() {
+    let all = [
+        json!({ "id": "cus_1", "email": "bob@x.test" }),
+        json!({ "id": "cus_2", "email": "Ann@x.test" }),
+        json!({ "id": "cus_3", "email": null }),
+        json!({ "id": "cus_4", "deleted": true }),
+    ];
+    let stripe = Stripe::saying(vec![page(&all, true)]);
+    let found = stripe.client(0).customers_by_email("ann@x.test").await;
+    let found = found.expect("a list");
+    assert_eq!((found.len(), found[0].id.as_str()), (1, "cus_2"));
+    let asked = stripe.asked();
+    assert_eq!(asked.len(), 1, "one page is enough");
+    assert_eq!(asked[0].form, "email=ann%40x.test&limit=20");
+}
+
+#[tokio::test]
+async fn a_search_by_e_mail_that_is_refused_is_an_error() {
+    let stripe = Standin::start();
+    stripe.withhold("customer_read");
+    let found = client(&stripe).customers_by_email("ann@x.test").await;
+    let error = found.expect_err("an error").kind;
+    assert!(matches!(error, Kind::Auth { .. }), "{error:?}");
+    let odd = told(ok(json!({ "data": {} })), async |client| {
+        client.customers_by_email("ann@x.test").await
+    });
+    assert_eq!(odd.await.expect_err("an error").kind, Kind::Unreadable);
 }
