@@ -44,7 +44,6 @@ async fn kill_a_job(shop: &Shop) -> String {
     let session = shop.checkout(ANN, "lifetime").await;
     shop.stripe.pay(&session);
     until_dead(shop, ANN).await;
-    settled(shop).await;
     event_of(shop, "checkout.session.completed")
 }
 
@@ -118,8 +117,9 @@ async fn settled(shop: &Shop) {
     .await;
 }
 
-/// Waits until the user's job is given up.
+/// Waits until the user's job is given up for good: an event still on its way would bring it back to life.
 async fn until_dead(shop: &Shop, user: &str) {
+    settled(shop).await;
     let key = JobKey::User(user.to_owned());
     until(shop, "a dead job", async |ledger| {
         let job = ledger.job(&key).await.expect("the ledger");

@@ -58,7 +58,7 @@ impl Browser {
         };
         let profile = browser.folder.path().join("profile");
         let wanted = capabilities(&profile, javascript);
-        let session = browser.ask("POST", "/session", Some(wanted)).await;
+        let session = browser.ask("POST", "/session", Some(&wanted)).await;
         session["sessionId"]
             .as_str()
             .expect("a session")
@@ -74,21 +74,30 @@ impl Browser {
     /// The element that fits the CSS selector, waited for.
     pub(super) async fn find(&self, selector: &str) -> String {
         let query = json!({ "using": "css selector", "value": selector });
-        let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
-        let found = tokio::time::timeout(DEADLINE, async {
-            loop {
-                look.tick().await;
-                let found = self.command("POST", "elements", query.clone()).await;
-                if let Some(id) = found[0][ELEMENT].as_str() {
-                    return id.to_owned();
-                }
-            }
+        let found = self.patiently(async || {
+            let found = self.try_command("POST", "elements", &query).await;
+            found[0][ELEMENT].as_str().map(str::to_owned).ok_or(found)
         });
-        let page = || async { self.text().await };
         match found.await {
             Ok(id) => id,
-            Err(_) => unreachable!("no {selector} in\n{}", page().await),
+            Err(last) => panic!("no {selector}: {last}, in\n{}", self.text().await),
         }
+    }
+
+    /// Does something with the element, which the page may have put another in place of meanwhile.
+    async fn use_element(&self, selector: &str, method: &str, what: &str, body: Value) -> Value {
+        let done = self.patiently(async || {
+            let id = self.find(selector).await;
+            let path = format!("element/{id}/{what}");
+            let value = self.try_command(method, &path, &body).await;
+            match value["error"].as_str() {
+                Some("stale element reference") => Err(value),
+                _ => Ok(value),
+            }
+        });
+        let value = done.await.unwrap_or_else(|last| last);
+        assert!(value["error"].is_null(), "{what} of {selector}: {value}");
+        value
     }
 
     /// How many elements fit.
@@ -100,59 +109,83 @@ impl Browser {
 
     /// Clicks on the element.
     pub(super) async fn click(&self, selector: &str) {
-        let id = self.find(selector).await;
-        self.command("POST", &format!("element/{id}/click"), json!({}))
-            .await;
+        self.use_element(selector, "POST", "click", json!({})).await;
     }
 
     /// Writes into the element.
     pub(super) async fn write(&self, selector: &str, text: &str) {
-        let id = self.find(selector).await;
-        let path = format!("element/{id}/value");
-        self.command("POST", &path, json!({ "text": text })).await;
+        let body = json!({ "text": text });
+        self.use_element(selector, "POST", "value", body).await;
     }
 
     /// Says yes to the question that is asked.
     pub(super) async fn say_yes(&self) {
+        self.question().await;
         self.command("POST", "alert/accept", json!({})).await;
     }
 
     /// Says no to it, and gives it.
     pub(super) async fn say_no(&self) -> String {
-        let text = self.command("GET", "alert/text", Value::Null).await;
+        let text = self.question().await;
         self.command("POST", "alert/dismiss", json!({})).await;
-        text.as_str().unwrap_or_default().to_owned()
+        text
+    }
+
+    /// The question, waited for.
+    async fn question(&self) -> String {
+        let asked = self.patiently(async || {
+            let text = self.try_command("GET", "alert/text", &Value::Null).await;
+            text.as_str().map(str::to_owned).ok_or(text)
+        });
+        asked
+            .await
+            .unwrap_or_else(|last| panic!("no question: {last}"))
     }
 
     /// What can be read on the page.
     pub(super) async fn text(&self) -> String {
         let query = json!({ "using": "css selector", "value": "body" });
-        let found = self.command("POST", "elements", query).await;
+        let found = self.try_command("POST", "elements", &query).await;
         let Some(id) = found[0][ELEMENT].as_str() else {
             return String::new();
         };
         let path = format!("element/{id}/text");
-        let text = self.try_command("GET", &path, Value::Null).await;
+        let text = self.try_command("GET", &path, &Value::Null).await;
         text.as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits until `text` can be read on the page.
     pub(super) async fn until(&self, text: &str) {
-        let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
-        let reached = tokio::time::timeout(DEADLINE, async {
-            while !self.text().await.contains(text) {
-                look.tick().await;
+        let reached = self.patiently(async || {
+            let page = self.text().await;
+            if page.contains(text) {
+                Ok(())
+            } else {
+                Err(page)
             }
         });
-        let reached = reached.await.is_ok();
-        assert!(reached, "{text:?} is not in\n{}", self.text().await);
+        if let Err(page) = reached.await {
+            panic!("{text:?} is not in\n{page}");
+        }
+    }
+
+    /// Tries until it succeeds; what it gave last where it never did. A page that is just being left answers with errors.
+    async fn patiently<T, E>(&self, attempt: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {
+        let end = tokio::time::Instant::now() + DEADLINE;
+        let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
+        loop {
+            look.tick().await;
+            match attempt().await {
+                Err(_) if tokio::time::Instant::now() < end => {}
+                done => return done,
+            }
+        }
     }
 
     /// The element's attribute or property.
     pub(super) async fn attribute(&self, selector: &str, name: &str) -> Option<String> {
-        let id = self.find(selector).await;
-        let path = format!("element/{id}/attribute/{name}");
-        let value = self.command("GET", &path, Value::Null).await;
+        let what = format!("attribute/{name}");
+        let value = self.use_element(selector, "GET", &what, Value::Null).await;
         value.as_str().map(str::to_owned)
     }
 
@@ -181,7 +214,7 @@ impl Browser {
     /// Messages of the page's console: errors of scripts, and what the content policy has kept out.
     pub(super) async fn complaints(&self) -> Vec<String> {
         let logged = self
-            .try_command("POST", "se/log", json!({ "type": "browser" }))
+            .command("POST", "se/log", json!({ "type": "browser" }))
             .await;
         let entries = logged.as_array().cloned().unwrap_or_default();
         entries
@@ -209,19 +242,19 @@ impl Browser {
     }
 
     async fn command(&self, method: &str, path: &str, body: Value) -> Value {
-        let value = self.try_command(method, path, body).await;
+        let value = self.try_command(method, path, &body).await;
         assert!(value["error"].is_null(), "{path}: {value}");
         value
     }
 
-    async fn try_command(&self, method: &str, path: &str, body: Value) -> Value {
+    async fn try_command(&self, method: &str, path: &str, body: &Value) -> Value {
         let path = format!("/session/{}/{path}", self.session);
         let body = (!body.is_null()).then_some(body);
         self.ask(method, &path, body).await
     }
 
-    async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        let body = body.map(|body| body.to_string()).unwrap_or_default();
+    async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let body = body.map(Value::to_string).unwrap_or_default();
         let mut wire = Wire::connect(self.address).await;
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
