@@ -6,17 +6,13 @@ mod browsing;
 mod pages;
 mod visitor;
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use tollgate::store::{
-    Cause, Concern, Drift, DriftKind, Intent, JobKey, JobState, LinkKind, Looks as _, NewEvent,
-    Sqlite, Store as _,
+    Cause, Concern, Drift, DriftKind, Intent, LinkKind, Looks as _, NewEvent, Store as _,
 };
 
 use crate::gate::Setup;
 use crate::shop::{ANN, BOB, Shop};
-use crate::support::raw::DEADLINE;
 
 /// Whoever knows it may act.
 const TOKEN: &str = "a-token-of-the-operator-7f3a";
@@ -31,19 +27,12 @@ async fn shop_with(change: impl FnOnce(Setup) -> Setup) -> Shop {
     Shop::with(|setup| change(setup.admin_token(TOKEN))).await
 }
 
-/// The ledger of the shop, as another process sees it.
-async fn ledger(shop: &Shop) -> Sqlite {
-    let file = shop.gate.folder.path().join("ledger.db");
-    let url = format!("sqlite://{}", file.display());
-    Sqlite::open_existing(&url).await.expect("a ledger")
-}
-
 /// A job that was given up, because Auth0 has no such role: [`ANN`] bought lifetime. The id of the checkout's event.
 async fn kill_a_job(shop: &Shop) -> String {
     shop.auth0.delete_role("premium-lifetime");
     let session = shop.checkout(ANN, "lifetime").await;
     shop.stripe.pay(&session);
-    until_dead(shop, ANN).await;
+    shop.until_dead(ANN).await;
     event_of(shop, "checkout.session.completed")
 }
 
@@ -62,7 +51,7 @@ fn event_of(shop: &Shop, kind: &str) -> String {
 
 /// Writes into the ledger what a look over all customers would have found: [`BOB`] paid and has no role.
 async fn drift(shop: &Shop) {
-    let ledger = ledger(shop).await;
+    let ledger = shop.ledger().await;
     let now = 1_760_000_000_000;
     let mut look = ledger
         .begin_look(false, now, 60_000)
@@ -103,48 +92,15 @@ async fn receive(shop: &Shop, id: &str, event_type: &str, user: &str, body: &str
             ..Concern::default()
         }),
     };
-    let taken = ledger(shop).await.receive(&[event]).await;
+    let taken = shop.ledger().await.receive(&[event]).await;
     taken.expect("the event is kept");
-}
-
-/// Waits until no job is under way, so that what the pages show does not change.
-async fn settled(shop: &Shop) {
-    shop.stripe.until_all_acknowledged().await;
-    until(shop, "no job", async |ledger| {
-        let totals = ledger.totals().await.expect("the ledger");
-        totals.queued + totals.running == 0
-    })
-    .await;
-}
-
-/// Waits until the user's job is given up for good: an event still on its way would bring it back to life.
-async fn until_dead(shop: &Shop, user: &str) {
-    settled(shop).await;
-    let key = JobKey::User(user.to_owned());
-    until(shop, "a dead job", async |ledger| {
-        let job = ledger.job(&key).await.expect("the ledger");
-        job.is_some_and(|job| job.state == JobState::Dead)
-    })
-    .await;
 }
 
 /// Waits until something was done to the user for this reason.
 async fn until_done_for(shop: &Shop, user: &str, is_it: impl Fn(&Cause) -> bool) {
-    until(shop, "the audit", async |ledger| {
+    shop.until_in_ledger("the audit", async |ledger| {
         let changes = ledger.role_changes(user, 100).await.expect("the ledger");
         changes.iter().any(|change| is_it(&change.cause))
     })
     .await;
-}
-
-async fn until(shop: &Shop, what: &str, holds: impl AsyncFn(&Sqlite) -> bool) {
-    let ledger = ledger(shop).await;
-    let mut look = tokio::time::interval(Duration::from_millis(10));
-    let reached = tokio::time::timeout(DEADLINE, async {
-        while !holds(&ledger).await {
-            look.tick().await;
-        }
-    });
-    let reached = reached.await.is_ok();
-    assert!(reached, "{what} never was\n{}", shop.gate.log.text());
 }

@@ -75,9 +75,7 @@ async fn a_replay_wakes_a_job_that_was_given_up_and_the_server_takes_it_up() {
     shop.auth0.delete_role("premium-lifetime");
     let session = shop.checkout(ANN, "lifetime").await;
     shop.stripe.pay(&session);
-    shop.gate
-        .until_metric("tollgate_jobs", &[("state", "dead")], 1.0)
-        .await;
+    shop.until_dead(ANN).await;
     let listed = text(&run(&shop, &["events", "list"]));
     assert!(
         listed.contains("1 job given up") && listed.contains(ANN),

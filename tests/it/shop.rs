@@ -1,13 +1,15 @@
 //! Everything together: the real binary between a stand-in Auth0, a stand-in Stripe and a backend, selling plans.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tollgate::store::{JobKey, JobState, Sqlite, Store as _};
 
 use crate::gate::{Gate, Setup};
 use crate::support::auth0::{Auth0, CLIENT_ID, CLIENT_SECRET};
 use crate::support::backend::Backend;
-use crate::support::raw::Reply;
+use crate::support::raw::{DEADLINE, Reply};
 use crate::support::stripe::{KEY, PRICE_LIFETIME, PRICE_MONTHLY, SECRET, Stripe};
 
 /// The user most stories are about.
@@ -178,6 +180,47 @@ impl Shop {
         let reply = self.get("/auth/premium-status", &self.token(user)).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         reply.json()["premium_status"].clone()
+    }
+
+    /// The ledger, as another process sees it.
+    pub(crate) async fn ledger(&self) -> Sqlite {
+        let file = self.gate.folder.path().join("ledger.db");
+        let url = format!("sqlite://{}", file.display());
+        Sqlite::open_existing(&url).await.expect("a ledger")
+    }
+
+    /// Waits until every event was accepted and no job is under way.
+    pub(crate) async fn settled(&self) {
+        self.stripe.until_all_acknowledged().await;
+        self.until_in_ledger("no job", async |ledger| {
+            let totals = ledger.totals().await.expect("the ledger");
+            totals.queued + totals.running == 0
+        })
+        .await;
+    }
+
+    /// Waits until the user's job is given up for good: an event still on its way would bring it back to life.
+    pub(crate) async fn until_dead(&self, user: &str) {
+        self.settled().await;
+        let key = JobKey::User(user.to_owned());
+        self.until_in_ledger("a dead job", async |ledger| {
+            let job = ledger.job(&key).await.expect("the ledger");
+            job.is_some_and(|job| job.state == JobState::Dead)
+        })
+        .await;
+    }
+
+    /// Waits until this holds of the ledger.
+    pub(crate) async fn until_in_ledger(&self, what: &str, holds: impl AsyncFn(&Sqlite) -> bool) {
+        let ledger = self.ledger().await;
+        let mut look = tokio::time::interval(Duration::from_millis(10));
+        let reached = tokio::time::timeout(DEADLINE, async {
+            while !holds(&ledger).await {
+                look.tick().await;
+            }
+        });
+        let reached = reached.await.is_ok();
+        assert!(reached, "{what} never was\n{}", self.gate.log.text());
     }
 }
 

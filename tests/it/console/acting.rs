@@ -3,7 +3,7 @@
 use tollgate::store::Cause;
 
 use super::visitor::{Visitor, encode};
-use super::{TOKEN, drift, event_of, kill_a_job, mend, settled, shop, shop_with, until_done_for};
+use super::{TOKEN, drift, event_of, kill_a_job, mend, shop, shop_with, until_done_for};
 use crate::shop::{ANN, BOB, Shop};
 use crate::support::raw::Reply;
 
@@ -255,7 +255,7 @@ async fn an_operator_replays_an_event_by_its_page() {
 async fn an_operator_syncs_a_user_whose_roles_were_changed_by_hand() {
     let shop = shop().await;
     shop.buy(ANN, "monthly").await;
-    settled(&shop).await;
+    shop.settled().await;
     shop.auth0.take_role(ANN, "premium-monthly");
     let operator = Visitor::of(&shop.gate).sign_in(TOKEN).await;
     let reply = operator.press("/users/auth0%7Cann/sync", &[]).await;
@@ -270,7 +270,7 @@ async fn an_operator_syncs_a_user_whose_roles_were_changed_by_hand() {
 async fn an_operator_fixes_drift_by_an_ordinary_job() {
     let shop = shop().await;
     shop.buy(BOB, "monthly").await;
-    settled(&shop).await;
+    shop.settled().await;
     drift(&shop).await;
     shop.auth0.take_role(BOB, "premium-monthly");
     let operator = Visitor::of(&shop.gate).sign_in(TOKEN).await;

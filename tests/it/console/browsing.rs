@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::browser::Browser;
 use super::visitor::encode;
-use super::{TOKEN, drift, event_of, kill_a_job, mend, receive, settled, shop, until_dead};
+use super::{TOKEN, drift, event_of, kill_a_job, mend, receive, shop};
 use crate::shop::{ANN, BOB, Shop};
 
 /// Finds a user, signs in, replays an event, retries the dead: the same with and without JavaScript.
@@ -45,7 +45,7 @@ async fn story(browser: &Browser, shop: &Shop, javascript: bool) {
     shop.auth0.delete_role("premium-monthly");
     let session = shop.checkout(BOB, "monthly").await;
     shop.stripe.pay(&session);
-    until_dead(shop, BOB).await;
+    shop.until_dead(BOB).await;
     shop.auth0
         .create_role("premium-monthly", &["read:premium-content"]);
     browser.go(&format!("{admin}/jobs")).await;
@@ -88,7 +88,7 @@ async fn with_javascript_moments_are_told_from_now_and_pages_stay_fresh() {
     };
     let shop = shop().await;
     shop.buy(ANN, "monthly").await;
-    settled(&shop).await;
+    shop.settled().await;
     let admin = format!("http://{}", shop.gate.admin);
     browser.go(&format!("{admin}/")).await;
     let iso = browser.attribute("main time", "datetime").await;
@@ -155,7 +155,7 @@ async fn every_page_fits_a_phone_and_a_desktop_light_and_dark() {
     };
     let shop = shop().await;
     shop.buy(BOB, "monthly").await;
-    settled(&shop).await;
+    shop.settled().await;
     let event = kill_a_job(&shop).await;
     drift(&shop).await;
     let invoice = event_of(&shop, "invoice.paid");

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::json;
 
 use super::visitor::{Visitor, encode};
-use super::{TOKEN, drift, event_of, kill_a_job, receive, settled, shop};
+use super::{TOKEN, drift, event_of, kill_a_job, receive, shop};
 use crate::gate::World;
 use crate::shop::{ANN, BOB, Shop, setup};
 use crate::support::auth0::{Auth0, Fault, Trouble};
@@ -30,7 +30,7 @@ fn tells(text: &str, parts: &[&str]) {
 async fn a_purchase_is_told_on_every_page_it_concerns() {
     let shop = Shop::open().await;
     shop.buy(ANN, "monthly").await;
-    settled(&shop).await;
+    shop.settled().await;
     let visitor = Visitor::of(&shop.gate);
     let event = event_of(&shop, "checkout.session.completed");
     let overview = visitor.page("/").await;
@@ -92,7 +92,7 @@ async fn a_refund_and_a_cancellation_are_told_as_why_somebody_has_no_access_any_
     tells(&visitor.page(&user).await, &[&session, "was paid once"]);
     shop.stripe.refund(&session);
     shop.auth0.until_roles(ANN, &["free-user"]).await;
-    settled(&shop).await;
+    shop.settled().await;
     tells(
         &visitor.page(&user).await,
         &["Nothing that was bought", "not bought"],
@@ -100,7 +100,7 @@ async fn a_refund_and_a_cancellation_are_told_as_why_somebody_has_no_access_any_
     let session = shop.buy(BOB, "monthly").await;
     let subscription = shop.stripe.subscription_of(&session);
     shop.stripe.cancel_at_end(&subscription);
-    settled(&shop).await;
+    shop.settled().await;
     let bob = format!("/users/{}", encode(BOB));
     tells(&visitor.page(&bob).await, &["it is set to end"]);
 }
@@ -111,7 +111,7 @@ async fn users_are_found_by_id_by_customer_and_by_e_mail() {
     shop.auth0
         .create_user("auth0|cleo", "cleo@example.test", true);
     shop.buy(ANN, "monthly").await;
-    settled(&shop).await;
+    shop.settled().await;
     let visitor = Visitor::of(&shop.gate);
     let customer = shop.stripe.ids("customer")[0].clone();
     tells(&visitor.page("/users").await, &[ANN]);
@@ -162,7 +162,7 @@ async fn a_search_by_e_mail_finds_who_pays_under_it_though_auth0_lacks_the_call(
 async fn a_search_by_e_mail_asks_stripe_too_and_shows_each_user_once() {
     let shop = Shop::open().await;
     shop.buy(ANN, "monthly").await;
-    settled(&shop).await;
+    shop.settled().await;
     let customer = shop.stripe.ids("customer")[0].clone();
     let ann = format!("href=\"/users/{}\"", encode(ANN));
     let named = json!({ "auth0_user_id": ANN });
@@ -454,7 +454,7 @@ async fn webhooks_that_are_signed_with_another_secret_stand_out_until_one_fits()
         &["unverified", "tollgate doctor -c"],
     );
     shop.buy(ANN, "monthly").await;
-    settled(&shop).await;
+    shop.settled().await;
     tells(&visitor.page("/").await, &["All is well"]);
 }
 
