@@ -1,5 +1,6 @@
 //! The words and numbers by which the ledger's enums stand in a database, the same in every one.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::{
@@ -42,6 +43,20 @@ words! {
 /// The enum behind a word of a row.
 pub(super) fn known<T>(what: &str, word: &str, found: Option<T>) -> Result<T, StoreError> {
     found.ok_or_else(|| StoreError::Corrupt(format!("{what} {word:?}")))
+}
+
+/// A list as a column holds it; every database has the same text.
+pub(super) fn list_of(names: &[String]) -> String {
+    serde_json::Value::from(names).to_string()
+}
+
+/// Text of strangers, as an error may hold it. `PostgreSQL` takes no NUL, and all databases are to keep the same.
+pub(super) fn text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 impl LinkKind {

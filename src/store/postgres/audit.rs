@@ -3,9 +3,8 @@
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::super::words::known;
+use super::super::words::{known, text};
 use super::super::{Action, Cause, LONGEST_LIST, RoleChange, StoreError};
-use super::work::text;
 
 pub(super) async fn add(tx: &mut PgConnection, change: &RoleChange) -> Result<(), StoreError> {
     let sql = "INSERT INTO role_changes (user_id, action, subject, plan, why, event, at, error)

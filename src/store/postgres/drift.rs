@@ -3,9 +3,8 @@
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
-use super::super::words::known;
+use super::super::words::{known, list_of, text};
 use super::super::{Drift, DriftKind, LONGEST_LIST, StoreError};
-use super::work::text;
 
 /// Writes what the look found, but of users whose entitlement has changed since; what was known of the same subjects is
 /// replaced.
@@ -29,7 +28,7 @@ pub(super) async fn found(
             .bind(&drift.user)
             .bind(&drift.customer)
             .bind(&drift.plan)
-            .bind(json(&drift.roles))
+            .bind(list_of(&drift.roles))
             .bind(text(&drift.why))
             .bind(drift.found_at)
             .bind(look)
@@ -70,10 +69,6 @@ pub(super) async fn count(
     let rows = sqlx::query_as::<_, (String, i64)>(sql).fetch_all(connection);
     let kinds = rows.await?.into_iter();
     kinds.map(|(word, rows)| Ok((kind(&word)?, rows))).collect()
-}
-
-fn json(list: &[String]) -> String {
-    serde_json::Value::from(list).to_string()
 }
 
 fn kind(word: &str) -> Result<DriftKind, StoreError> {

@@ -4,6 +4,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::super::batch::Request;
+use super::super::words::list_of;
 use super::super::{
     Cause, Derived, Entitlement, Job, JobKey, LONGEST_LIST, Priority, StoreError, UnixMillis,
     UserFilter,
@@ -93,7 +94,7 @@ async fn write(tx: &mut PgConnection, mut row: Entitlement) -> Result<Entitlemen
         .bind(row.changed_at)
         .bind(row.confirmed_at)
         .bind(row.activated_at)
-        .bind(row.roles.as_deref().map(json))
+        .bind(row.roles.as_deref().map(list_of))
         .bind(&row.metadata)
         .execute(tx)
         .await?;
@@ -180,10 +181,6 @@ pub(super) async fn recheck(tx: &mut PgConnection, now: UnixMillis) -> Result<u6
         .collect();
     jobs::ask_all(tx, &requests).await?;
     Ok(requests.len() as u64)
-}
-
-fn json(list: &[String]) -> String {
-    serde_json::Value::from(list).to_string()
 }
 
 fn read(row: &PgRow) -> Result<Entitlement, StoreError> {

@@ -9,12 +9,12 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::super::batch::Request;
-use super::super::words::known;
+use super::super::words::{known, text};
 use super::super::{
     Cause, Job, JobKey, JobState, JobStatus, Priority, StoreError, Totals, UnixMillis,
 };
 use super::drift;
-use super::work::{next, text};
+use super::work::next;
 
 /// Asks for a job; gives the number of this request.
 pub(super) async fn ask(

@@ -1,6 +1,5 @@
 //! How statements are run: each call with a deadline, transactions that lost against another again.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -89,15 +88,6 @@ pub(super) async fn next(
     let last = sqlx::query_scalar::<_, i64>(sql).bind(counter).bind(count);
     let last = last.fetch_one(tx).await?;
     Ok(last - count + 1..last + 1)
-}
-
-/// Text of strangers, as an error may hold it: a NUL would be refused, and the write with it.
-pub(super) fn text(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') {
-        Cow::Owned(text.replace('\0', "\u{fffd}"))
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 pub(super) use {once, transaction};

@@ -1,11 +1,9 @@
 //! The table `drift`: who is not as Stripe says.
 
-use std::borrow::Cow;
-
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
-use super::super::words::known;
+use super::super::words::{known, list_of, text};
 use super::super::{Drift, DriftKind, LONGEST_LIST, StoreError};
 
 /// Writes what the look found, but of users whose entitlement has changed since; what was known of the same subjects is
@@ -30,7 +28,7 @@ pub(super) async fn found(
             .bind(&drift.user)
             .bind(&drift.customer)
             .bind(&drift.plan)
-            .bind(json(&drift.roles))
+            .bind(list_of(&drift.roles))
             .bind(text(&drift.why))
             .bind(drift.found_at)
             .bind(look)
@@ -46,7 +44,7 @@ pub(super) async fn clear(
     subjects: &[String],
 ) -> Result<(), StoreError> {
     let sql = "DELETE FROM drift WHERE subject IN (SELECT value FROM json_each(?1))";
-    sqlx::query(sql).bind(json(subjects)).execute(tx).await?;
+    sqlx::query(sql).bind(list_of(subjects)).execute(tx).await?;
     Ok(())
 }
 
@@ -75,19 +73,6 @@ pub(super) async fn count(pool: &SqlitePool) -> Result<Vec<(DriftKind, i64)>, St
     let rows = sqlx::query_as::<_, (String, i64)>(sql).fetch_all(pool);
     let kinds = rows.await?.into_iter();
     kinds.map(|(word, rows)| Ok((kind(&word)?, rows))).collect()
-}
-
-fn json(list: &[String]) -> String {
-    serde_json::Value::from(list).to_string()
-}
-
-/// Text of strangers, as an error may hold it. The other database takes no NUL, and both are to keep the same.
-fn text(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') {
-        Cow::Owned(text.replace('\0', "\u{fffd}"))
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 fn kind(word: &str) -> Result<DriftKind, StoreError> {

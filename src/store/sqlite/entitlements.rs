@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
+use super::super::words::list_of;
 use super::super::{
     Cause, Derived, Entitlement, Job, JobKey, LONGEST_LIST, Priority, StoreError, UnixMillis,
     UserFilter,
@@ -91,7 +92,7 @@ async fn write(tx: &mut SqliteConnection, mut row: Entitlement) -> Result<Entitl
         .bind(row.changed_at)
         .bind(row.confirmed_at)
         .bind(row.activated_at)
-        .bind(row.roles.as_deref().map(json))
+        .bind(row.roles.as_deref().map(list_of))
         .bind(&row.metadata)
         .execute(tx)
         .await?;
@@ -112,7 +113,10 @@ pub(super) async fn by_users(
     users: &[String],
 ) -> Result<Vec<Entitlement>, StoreError> {
     let sql = "SELECT * FROM entitlements WHERE user_id IN (SELECT value FROM json_each(?1))";
-    let rows = sqlx::query(sql).bind(json(users)).fetch_all(pool).await?;
+    let rows = sqlx::query(sql)
+        .bind(list_of(users))
+        .fetch_all(pool)
+        .await?;
     rows.iter().map(read).collect()
 }
 
@@ -161,10 +165,6 @@ pub(super) async fn recheck(tx: &mut SqliteConnection, now: UnixMillis) -> Resul
         asked += 1;
     }
     Ok(asked)
-}
-
-fn json(list: &[String]) -> String {
-    serde_json::Value::from(list).to_string()
 }
 
 fn read(row: &SqliteRow) -> Result<Entitlement, StoreError> {
