@@ -1,6 +1,7 @@
 //! The admin listener: `/livez`, `/readyz`, `/metrics`, and the console. Never public.
 
 mod console;
+mod trick;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use serde::Serialize;
 pub use console::{
     Answer, Console, Explain, Payments, Question, Reload, RouteLine, Sources, Upstream,
 };
+
+pub(crate) use trick::is_trick;
 
 use crate::auth::Keys;
 use crate::clock::Clock;

@@ -9,12 +9,14 @@ mod raw;
 mod read;
 mod report;
 mod schema;
+mod secrets;
 mod section;
 mod test_case;
 mod tree;
 mod unfinished;
 mod values;
 mod watch;
+mod within;
 mod words;
 
 use std::path::{Path, PathBuf};

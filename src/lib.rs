@@ -8,6 +8,7 @@ pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod auth0;
+mod cause;
 pub mod cli;
 pub mod clock;
 pub mod config;

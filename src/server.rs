@@ -7,6 +7,7 @@ mod accept;
 mod body;
 mod config;
 mod connection;
+mod supervise;
 mod tls;
 mod watch;
 mod wire;

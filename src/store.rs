@@ -157,6 +157,15 @@ pub trait Store: Looks + Send + Sync + 'static {
     /// and says how many.
     async fn recheck(&self, now: UnixMillis) -> Result<u64, StoreError>;
 
+    /// Users after `after` whose entitlement was derived by other terms than those of this fingerprint, and who have no
+    /// job, also no dead one; by their ids, at most `limit`.
+    async fn of_other_terms(
+        &self,
+        terms: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError>;
+
     // ---- jobs
 
     /// Asks for a job; gives the generation that must be reached. A dead one wakes, one that waits for its next try is
@@ -171,6 +180,9 @@ pub trait Store: Looks + Send + Sync + 'static {
 
     /// Takes the most urgent job that is due, for `lease_ms`; also one whose lease has run out, which counts as a try.
     async fn take(&self, now: UnixMillis, lease_ms: i64) -> Result<Option<Job>, StoreError>;
+
+    /// Keeps a job that was taken for `lease_ms` from now. Only while the job's lease holds.
+    async fn renew(&self, job: &Job, now: UnixMillis, lease_ms: i64) -> Result<(), StoreError>;
 
     /// When [`Store::take`] may find a job: when the next that waits is due, or the next lease runs out.
     async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError>;

@@ -206,7 +206,7 @@ impl Console {
             }
         };
         let Some(action) = action else {
-            let text = "The form does not say what is to be done, or to whom.";
+            let text = "The form does not say what is to be done, or to whom: an id is of visible ASCII, and no longer than 512.";
             return self.sorry(StatusCode::BAD_REQUEST, "Nothing was done", text, by, order);
         };
         let Some(payments) = &self.sources.payments else {

@@ -14,15 +14,11 @@ use crate::endpoints::{self, Endpoints};
 use crate::entitlement::Terms;
 use crate::gate;
 use crate::stop::Stop;
-use crate::store::{
-    Cause, Inbox, JobKey, Postgres, Priority, Sqlite, Store, StoreError, UnixMillis,
-};
+use crate::store::{Inbox, Postgres, Sqlite, Store};
 use crate::sync::{self, Overlay, Sync};
 use crate::telemetry::Metrics;
 use crate::{admin, auth0, stripe};
 
-/// Users read at a time.
-const PAGE: u32 = 1000;
 /// How long after a ledger that failed every user is tried to be looked at again.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
 
@@ -32,7 +28,6 @@ pub(super) struct Running {
     store: Arc<dyn Store>,
     auth0: Arc<auth0::Client>,
     stripe: Arc<stripe::Client>,
-    clock: Arc<dyn Clock>,
     /// The workers, which end before the rest.
     workers: TaskTracker,
     stop_workers: CancellationToken,
@@ -96,7 +91,6 @@ pub(super) async fn start(
         store,
         auth0: searched.0,
         stripe: searched.1,
-        clock: Arc::clone(clock),
         workers,
         stop_workers,
     };
@@ -156,32 +150,6 @@ fn look(
     });
 }
 
-/// Asks for a job for every user who has an entitlement, and says how many.
-async fn look_at_all(store: &dyn Store, clock: &dyn Clock) -> Result<usize, StoreError> {
-    // All names first: each job that is done makes its user the newest again.
-    let (mut from, mut users) = (0, Vec::new());
-    loop {
-        let rows = store.changes_after(from, PAGE).await?;
-        let Some(last) = rows.last() else { break };
-        from = last.sequence;
-        users.extend(rows.into_iter().map(|row| row.user));
-    }
-    users.sort_unstable();
-    users.dedup();
-    let cause = Cause {
-        why: "reload".to_owned(),
-        event: None,
-    };
-    let now = UnixMillis::try_from(clock.since_epoch().as_millis()).unwrap_or(UnixMillis::MAX);
-    for user in &users {
-        let key = JobKey::User(user.clone());
-        store
-            .enqueue(&key, &cause, Priority::Background, now)
-            .await?;
-    }
-    Ok(users.len())
-}
-
 async fn open(config: &config::Store) -> Result<Arc<dyn Store>, StartupError> {
     match config {
         config::Store::Sqlite(url) => {
@@ -236,32 +204,11 @@ async fn follow(
 }
 
 impl Running {
-    /// Puts new terms in force. What each user has a right to may be something else by them, so all are looked at.
+    /// Puts new terms in force. Users who have a right to something else by them are found as after a restart.
     pub(super) fn reload(&self, terms: &Terms) {
-        if **self.terms.load() == *terms {
-            return;
+        if **self.terms.load() != *terms {
+            self.terms.store(Arc::new(terms.clone()));
         }
-        self.terms.store(Arc::new(terms.clone()));
-        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-        let stop = self.stop_workers.clone();
-        self.workers.spawn(async move {
-            loop {
-                match look_at_all(&*store, &*clock).await {
-                    Ok(users) => {
-                        tracing::info!(users, "plans changed: every user is looked at again");
-                        return;
-                    }
-                    Err(error) => tracing::error!(
-                        error = %error,
-                        "plans changed, and not every user could be looked at again: it is tried again"
-                    ),
-                }
-                let pause = stop.run_until_cancelled(tokio::time::sleep(LOOK_PAUSE));
-                if pause.await.is_none() {
-                    return;
-                }
-            }
-        });
     }
 
     /// What the console needs of it.

@@ -1,14 +1,14 @@
 //! What the console shows of the parts that stand above it: the rules in force, and what the last reload came to.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::billing;
 use crate::admin::{Admin, Answer, Console, Question, Reload, RouteLine, Sources, Upstream};
 use crate::auth::Keys;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate;
 use crate::policy::Credential;
@@ -18,7 +18,14 @@ use crate::telemetry::log::LogGuard;
 /// The rules in force, and what the last reload came to.
 pub(super) struct Board {
     rules: ArcSwap<Rules>,
-    reload: ArcSwapOption<Reload>,
+    reload: ArcSwapOption<Reloaded>,
+}
+
+/// What a reload came to, and when.
+struct Reloaded {
+    at: Instant,
+    why: String,
+    error: Option<String>,
 }
 
 /// One snapshot of the rules, with the line of each route in the file.
@@ -52,12 +59,22 @@ impl Board {
 
     /// Shows what a reload came to.
     pub(super) fn reloaded(&self, why: &str, error: Option<String>) {
-        let at = SystemClock.since_epoch().as_millis();
-        self.reload.store(Some(Arc::new(Reload {
-            at: UnixMillis::try_from(at).unwrap_or(UnixMillis::MAX),
+        self.reload.store(Some(Arc::new(Reloaded {
+            at: Instant::now(),
             why: why.to_owned(),
             error,
         })));
+    }
+
+    /// What the last reload came to, and when by the clock of who asks.
+    fn last_reload(&self, clock: &dyn Clock) -> Option<Reload> {
+        let last = self.reload.load_full()?;
+        let at = clock.since_epoch().saturating_sub(last.at.elapsed());
+        Some(Reload {
+            at: UnixMillis::try_from(at.as_millis()).unwrap_or(UnixMillis::MAX),
+            why: last.why.clone(),
+            error: last.error.clone(),
+        })
     }
 
     fn routes(&self) -> Vec<RouteLine> {
@@ -105,7 +122,7 @@ pub(super) fn page(
     around: &billing::Surroundings<'_>,
     (keys, log): (Option<Arc<Keys>>, Option<Arc<LogGuard>>),
 ) -> Admin {
-    let sources = sources(config, board, billing);
+    let sources = sources(config, board, billing, &around.clock);
     let admin = config.admin.as_ref();
     let token = admin.and_then(|admin| admin.token.clone());
     let hosts = admin.map(|admin| admin.hosts.clone());
@@ -128,15 +145,21 @@ pub(super) fn page(
 }
 
 /// Where the console looks.
-fn sources(config: &Config, board: &Arc<Board>, billing: Option<&billing::Running>) -> Sources {
+fn sources(
+    config: &Config,
+    board: &Arc<Board>,
+    billing: Option<&billing::Running>,
+    clock: &Arc<dyn Clock>,
+) -> Sources {
     let (reload, routes, explain) = (Arc::clone(board), Arc::clone(board), Arc::clone(board));
+    let clock = Arc::clone(clock);
     let jwks = config.auth.as_ref().map(|auth| auth.jwks.refresh);
     Sources {
         payments: billing.map(billing::Running::payments),
         upstream: upstream(config),
         keys_fresh: jwks.unwrap_or(Duration::MAX / 4),
         file: config.file.display().to_string(),
-        reload: Box::new(move || reload.reload.load().as_deref().cloned()),
+        reload: Box::new(move || reload.last_reload(&*clock)),
         routes: Box::new(move || routes.routes()),
         explain: Box::new(move |question| explain.explain(question)),
     }

@@ -86,7 +86,10 @@ impl Reloader {
                 .load(files)
                 .map_err(|error| format!("server.tls: {error}"))?;
         }
-        self.certificates.replace_with(&certificates);
+        if config.server.tls.is_some() {
+            // Else those in force stay: what listens with TLS does so until the next start.
+            self.certificates.replace_with(&certificates);
+        }
         self.shared.reload(config.gate.clone());
         self.board.rules(&self.shared, &config);
         if let (Some(running), Some(billing)) = (&self.billing, &config.billing) {

@@ -81,7 +81,7 @@ impl TokenError {
         }
     }
 
-    /// The label in metrics and logs.
+    /// The label in metrics.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {

@@ -166,6 +166,7 @@ impl Keys {
             Ok(set) => self.current.store(Some(Arc::new(set))),
             Err(error) => tracing::warn!(
                 error = %error,
+                keys.url = self.config.url,
                 keys.age_seconds = self.current.load().as_ref().map(|set| set.age().as_secs()),
                 "JWKS fetch failed; the last good keys stay in force until they are stale"
             ),
@@ -192,6 +193,14 @@ mod tests {
         };
         let keys = Keys::new(config, Arc::new(Metrics::new().unwrap())).unwrap();
         (Arc::new(keys), listener)
+    }
+
+    #[tokio::test]
+    async fn a_failed_fetch_says_what_lies_at_the_bottom() {
+        let (keys, listener) = unanswered().await;
+        drop(listener);
+        let error = keys.fetcher.fetch(None).await.err().unwrap().to_string();
+        assert!(error.contains("refused"), "{error}");
     }
 
     async fn soon<T>(future: impl Future<Output = T>) -> T {

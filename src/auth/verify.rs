@@ -40,6 +40,17 @@ pub enum Outcome {
     NotReady,
 }
 
+impl Outcome {
+    /// The label in metrics; `None` when nothing was verified.
+    fn label(&self) -> Option<&'static str> {
+        match self {
+            Self::Verified(_) => Some("ok"),
+            Self::Refused(error) => Some(error.label()),
+            Self::NotReady => None,
+        }
+    }
+}
+
 /// A token whose signature and unchanging claims have been verified. Only this module makes one.
 pub(super) struct VerifiedToken {
     principal: Arc<Principal>,
@@ -95,13 +106,16 @@ impl Verifier {
         };
         if let Some(known) = self.remembered(unverified_token, &keys, last) {
             self.metrics.token_cache_hits.inc();
-            return self.judge(&known);
+            let outcome = self.judge(&known);
+            // A good one was counted when it was verified; a bad one counts at each use, as it does without the cache.
+            if let Outcome::Refused(error) = outcome {
+                self.metrics.token_verification(error.label());
+            }
+            return outcome;
         }
         // Boxed: the common way, a cached token, should not pay for the room that this one needs.
         let verified = Box::pin(self.verify_anew(unverified_token, &keys)).await;
-        self.metrics
-            .token_verification(verified.as_ref().map_or_else(|e| e.label(), |_| "ok"));
-        match verified {
+        let outcome = match verified {
             Err(error) => Outcome::Refused(error),
             Ok(token) => {
                 let token = Arc::new(token);
@@ -111,7 +125,11 @@ impl Verifier {
                 }
                 outcome
             }
+        };
+        if let Some(label) = outcome.label() {
+            self.metrics.token_verification(label);
         }
+        outcome
     }
 
     /// The token as it was verified before, if its key still counts.
@@ -300,6 +318,7 @@ mod tests {
         pair: Ed25519KeyPair,
         clock: Arc<ManualClock>,
         keys: Arc<Keys>,
+        metrics: Arc<Metrics>,
         verifiers: [Verifier; 2],
     }
 
@@ -336,6 +355,7 @@ mod tests {
                 pair,
                 clock,
                 keys,
+                metrics,
                 verifiers,
             }
         }
@@ -402,6 +422,23 @@ mod tests {
                 [verdict; 2],
                 "at {seconds}"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_counted_by_what_was_said_of_it_in_the_end() {
+        let stage = Stage::new();
+        let token = stage.token(&claims());
+        let last = <[LastToken; 2]>::default();
+        for moment in [969, 1_500, 1_500, 2_030] {
+            stage.verdicts(&token, &last, moment).await;
+        }
+        let text = stage.metrics.render(None);
+        // The second good one was found in the cache of the one verifier, the bad ones count with each.
+        for (result, count) in [("ok", 3), ("not_yet_valid", 2), ("expired", 2)] {
+            let line =
+                format!("tollgate_token_verifications_total{{result=\"{result}\"}} {count}\n");
+            assert!(text.contains(&line), "{line}{text}");
         }
     }
 

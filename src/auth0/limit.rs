@@ -22,8 +22,10 @@ const MAX_BURST: u32 = 10;
 const MAX_RESET: Duration = Duration::from_secs(60);
 /// A longer `Retry-After` is cut to this: asking once in ten minutes hurts nobody.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
-/// When a 429 does not say: the time in which the smallest tenant's bucket fills.
+/// When a 429 does not say, at first: the time in which the smallest tenant's bucket fills.
 pub(super) const DEFAULT_HOLD: Duration = Duration::from_secs(1);
+/// What that doubles to, at most: asking six times a minute hurts nobody.
+const MAX_HOLD: Duration = Duration::from_secs(10);
 
 /// Who asks for a turn.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +69,8 @@ struct State {
     due: Instant,
     /// Nobody calls before.
     closed_until: Instant,
+    /// How long the next 429 that does not say holds.
+    hold: Duration,
     /// Those who wait: rank and number.
     queue: BTreeSet<(u8, u64)>,
     /// The number of who comes next.
@@ -97,6 +101,7 @@ impl Limit {
             state: Mutex::new(State {
                 due: now,
                 closed_until: now,
+                hold: DEFAULT_HOLD,
                 queue: BTreeSet::new(),
                 next: 0,
             }),
@@ -130,16 +135,45 @@ impl Limit {
         let now = self.clock.since_epoch();
         let hold = if status == StatusCode::TOO_MANY_REQUESTS {
             let asked = retry_after(headers, now).or_else(|| until_reset(headers, now));
-            Some(asked.unwrap_or(DEFAULT_HOLD))
+            if asked.is_none() {
+                return Some(self.back_off(Instant::now()));
+            }
+            asked
         } else if number(headers, "x-ratelimit-remaining") == Some(0) {
             until_reset(headers, now)
         } else {
             None
         };
+        if status.is_success() {
+            self.recover(Instant::now());
+        }
         if let Some(hold) = hold {
             self.close(Instant::now() + hold);
         }
         hold
+    }
+
+    /// Holds everybody after a 429 that does not say for how long, longer each time. How long that is.
+    fn back_off(&self, now: Instant) -> Duration {
+        let mut state = self.state();
+        // While the door is closed it is the answer to a call from before, and says nothing new.
+        if state.closed_until <= now {
+            let open = now + state.hold;
+            state.closed_until = open;
+            // The bucket was found empty: at first one by one, no burst.
+            state.due = state.due.max(open + self.tolerance);
+            state.hold = (state.hold * 2).min(MAX_HOLD);
+            self.moved.notify_waiters();
+        }
+        state.closed_until - now
+    }
+
+    /// Forgets how long it held: a call came through. Not one from before the door was closed.
+    fn recover(&self, now: Instant) {
+        let mut state = self.state();
+        if state.closed_until <= now {
+            state.hold = DEFAULT_HOLD;
+        }
     }
 
     /// What an answer that is not about the rate asks to wait, a 503 say.
@@ -395,6 +429,37 @@ mod tests {
         ] {
             let hold = limit("10/s").learn(StatusCode::TOO_MANY_REQUESTS, &headers(&list));
             assert_eq!(hold, Some(Duration::from_secs(seconds)), "{list:?}");
+        }
+    }
+
+    #[test]
+    fn a_429_that_does_not_say_holds_twice_as_long_each_time_until_a_call_comes_through() {
+        let limit = limit("10/s");
+        let (mut now, half) = (Instant::now(), Duration::from_millis(500));
+        for halves in [2, 4, 8, 16, 20, 20] {
+            assert_eq!(limit.back_off(now), half * halves);
+            // Answers to calls from before the door was closed.
+            now += half;
+            assert_eq!(limit.back_off(now), half * (halves - 1));
+            limit.recover(now);
+            now += half * (halves - 1);
+        }
+        limit.recover(now);
+        assert_eq!(limit.back_off(now), half * 2);
+        let (_places, turns) = jobs(&limit, now, 4);
+        assert_eq!(turns, [Ok(1000), Ok(1100), Ok(1200), Ok(1300)], "no burst");
+    }
+
+    #[test]
+    fn only_a_success_shortens_the_hold_again() {
+        let limit = limit("10/s");
+        let too_many = || limit.learn(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new());
+        assert!(too_many().is_some());
+        for (status, hold) in [(StatusCode::BAD_GATEWAY, 2), (StatusCode::OK, 1)] {
+            limit.state().closed_until = Instant::now();
+            limit.learn(status, &HeaderMap::new());
+            let hold = Duration::from_secs(hold);
+            assert!(too_many().is_some_and(|held| held == hold), "{status}");
         }
     }
 

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio_util::task::TaskTracker;
+use tokio::task::JoinSet;
 
 use super::Config;
 use super::error::{Error, Kind};
@@ -32,12 +32,12 @@ const MAX_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The token, and the way to the next one.
 ///
-/// A purchase is a task of its own: it runs to its end whoever waits for it goes away, and there is one at a time.
+/// A purchase is a task of its own: it runs to its end whoever waits for it goes away, and there is one at a time. It
+/// does not outlive the client.
 pub(super) struct Tokens {
     shop: Arc<Shop>,
     /// The last purchase, over or not.
-    purchase: Mutex<Option<watch::Receiver<Outcome>>>,
-    purchases: TaskTracker,
+    purchase: Mutex<Option<Purchase>>,
     /// The number of a token that lacks a scope and is to be replaced.
     outgrown: AtomicU64,
     /// The longest wait for a purchase.
@@ -46,6 +46,13 @@ pub(super) struct Tokens {
 
 /// What a purchase came to; `None` until it is over.
 type Outcome = Option<Result<Arc<Token>, Error>>;
+
+/// A purchase that was begun.
+struct Purchase {
+    outcome: watch::Receiver<Outcome>,
+    /// Ends it when it is dropped: with the last clone of the client, since another one begins only when this is over.
+    _task: JoinSet<()>,
+}
 
 /// Where tokens are bought.
 struct Shop {
@@ -113,7 +120,6 @@ impl Tokens {
         Self {
             shop: Arc::new(shop),
             purchase: Mutex::new(None),
-            purchases: TaskTracker::new(),
             outgrown: AtomicU64::new(0),
             // A purchase is two tries, and each may have to wait for a connection.
             patience: config.timeout * 4,
@@ -169,28 +175,34 @@ impl Tokens {
     /// The purchase that is under way, or one that begins now; unless a token after number `after` was bought meanwhile.
     fn buy(&self, after: u64) -> watch::Receiver<Outcome> {
         let mut last = self.purchase.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_under_way =
-            |outcome: &&watch::Receiver<Outcome>| outcome.borrow().is_none() && !is_broken(outcome);
-        if let Some(outcome) = last.as_ref().filter(is_under_way) {
-            return outcome.clone();
+        if let Some(purchase) = last.as_ref().filter(|purchase| purchase.is_under_way()) {
+            return purchase.outcome.clone();
         }
         if let Some(token) = self.shop.good().filter(|token| token.number > after) {
             return watch::channel(Some(Ok(token))).1;
         }
         let (told, outcome) = watch::channel(None);
         let shop = Arc::clone(&self.shop);
-        self.purchases.spawn(async move {
+        let mut task = JoinSet::new();
+        task.spawn(async move {
             let bought = shop.buy().await;
             told.send_replace(Some(bought));
         });
-        *last = Some(outcome.clone());
+        *last = Some(Purchase {
+            outcome: outcome.clone(),
+            _task: task,
+        });
         outcome
     }
 }
 
-/// Whether nobody is left to say what the purchase came to.
-fn is_broken(outcome: &watch::Receiver<Outcome>) -> bool {
-    outcome.has_changed().is_err()
+impl Purchase {
+    fn is_under_way(&self) -> bool {
+        let is_over = self.outcome.borrow().is_some();
+        // Nobody is left to say what it came to.
+        let is_broken = self.outcome.has_changed().is_err();
+        !is_over && !is_broken
+    }
 }
 
 impl Shop {

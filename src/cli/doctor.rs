@@ -1,7 +1,7 @@
 //! `tollgate doctor`: live checks of everything that Tollgate depends on, each with its mend.
 //!
-//! Nothing is changed anywhere. What does not depend on each other is looked at at once, each look has its deadline, and
-//! the lines come in a fixed order.
+//! Nothing is changed anywhere, but for a probe file, made and removed again beside a ledger that is not there yet. What
+//! does not depend on each other is looked at at once, each look has its deadline, and the lines come in a fixed order.
 
 mod account;
 mod apis;
@@ -46,9 +46,9 @@ pub(super) struct Options {
 }
 
 const AFTER_HELP: &str = "\
-Nothing is changed anywhere: not in Auth0, not in Stripe, not in the ledger. Each line says PASS; or WARN: it works, or \
-could not be looked at, and somebody should have a look; or FAIL: something that the config promises does not work. WARN and \
-FAIL say what helps.
+Nothing is changed anywhere: not in Auth0, not in Stripe, not in the ledger; beside a ledger that is not there yet a probe \
+file is made and removed again. Each line says PASS; or WARN: it works, or could not be looked at, and somebody should have a \
+look; or FAIL: something that the config promises does not work. WARN and FAIL say what helps.
 
 Exit status: 0 when no check failed, with warnings too; 1 when one failed; 2 when the config is wrong.";
 

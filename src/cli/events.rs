@@ -2,16 +2,16 @@
 
 mod page;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Subcommand;
 
 use self::page::{DeadJob, Detail, Line, count, print_list, print_one};
-use super::check::print_as_json;
+use super::check::{print_as_json, report_mistakes};
 use super::ledger::{block_on, open};
-use super::read_config;
 use crate::clock::{Clock, SystemClock};
+use crate::config;
 use crate::store::{Cause, EventFilter, EventState, JobKey, JobState, Priority, Store};
 
 /// Jobs shown or woken at a time.
@@ -62,6 +62,15 @@ pub(super) enum Action {
     },
 }
 
+impl Action {
+    /// Whether the answer is for programs.
+    fn is_json(&self) -> bool {
+        match self {
+            Self::List { json, .. } | Self::Show { json, .. } | Self::Replay { json, .. } => *json,
+        }
+    }
+}
+
 fn state(word: &str) -> Result<EventState, String> {
     EventState::from_word(word)
         .ok_or_else(|| "write queued, processed, ignored or unmatched".to_owned())
@@ -69,9 +78,12 @@ fn state(word: &str) -> Result<EventState, String> {
 
 /// 0 done, 1 there is no such event, or the ledger cannot be used, 2 the config is wrong.
 pub(super) fn run(path: &Path, action: &Action, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let config = match read_config(path, out)? {
+    let config = match config::load(path, &config::process_env) {
         Ok(config) => config,
-        Err(status) => return Ok(status),
+        Err(report) => {
+            report_mistakes(&report, action.is_json(), out)?;
+            return Ok(2);
+        }
     };
     let done = block_on(async {
         let store = open(&config).await?;
@@ -101,10 +113,18 @@ pub(super) fn run(path: &Path, action: &Action, out: &mut dyn Write) -> anyhow::
     match done {
         Ok(status) => Ok(status),
         Err(error) => {
-            writeln!(std::io::stderr(), "{error}")?;
+            if action.is_json() {
+                refuse(&error.to_string(), out)?;
+            }
+            writeln!(io::stderr(), "{error}")?;
             Ok(1)
         }
     }
+}
+
+/// Says as JSON why there is no answer.
+fn refuse(why: &str, out: &mut dyn Write) -> io::Result<()> {
+    print_as_json(&serde_json::json!({ "error": why }), out)
 }
 
 async fn list(
@@ -128,7 +148,12 @@ async fn list(
 
 async fn show(store: &dyn Store, id: &str, json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
     let Some(event) = store.event(id).await? else {
-        writeln!(out, "the ledger holds no event {id}")?;
+        let why = format!("the ledger holds no event {id}");
+        if json {
+            refuse(&why, out)?;
+        } else {
+            writeln!(out, "{why}")?;
+        }
         return Ok(1);
     };
     let user = event.user.as_deref();

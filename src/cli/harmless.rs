@@ -1,5 +1,7 @@
 //! Text of others, shown on a terminal: buyers choose their names, and a terminal obeys what it is sent.
 
+use crate::admin::is_trick;
+
 /// The text in one line, without what could move the cursor, or turn the letters round that come after it.
 pub(super) fn harmless(text: &str) -> String {
     shown(text, is_trick)
@@ -13,15 +15,6 @@ pub(super) fn harmless_lines(text: &str) -> String {
 fn shown(text: &str, is_trick: impl Fn(char) -> bool) -> String {
     let shown = |c| if is_trick(c) { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
-}
-
-/// Control characters, and the marks that set the direction of writing (UAX #9, section 2).
-fn is_trick(c: char) -> bool {
-    let is_mark = matches!(
-        c,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    );
-    c.is_control() || is_mark
 }
 
 #[cfg(test)]

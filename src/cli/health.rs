@@ -5,19 +5,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config;
+use super::read_config;
 
 /// A probe that takes longer has its answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// 0 ready, 1 not ready or not there, 2 the config is wrong or has no admin listener.
 pub(super) fn run(path: &Path, out: &mut dyn Write) -> io::Result<u8> {
-    let config = match config::load(path, &config::process_env) {
+    let config = match read_config(path, out)? {
         Ok(config) => config,
-        Err(report) => {
-            write!(out, "{report}")?;
-            return Ok(2);
-        }
+        Err(status) => return Ok(status),
     };
     let Some(address) = config.admin.map(|admin| admin.address) else {
         writeln!(

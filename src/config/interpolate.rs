@@ -79,7 +79,12 @@ impl Scalar<'_> {
                     );
                 };
                 match self.value(&after[..end]) {
-                    Ok(value) => out.push_str(&value),
+                    Ok(value) => {
+                        if holds_a_secret(&after[..end]) {
+                            mistakes.hide(&value);
+                        }
+                        out.push_str(&value);
+                    }
                     Err(mistake) => {
                         mistakes.add(mistake);
                         valid = false;
@@ -114,9 +119,8 @@ impl Scalar<'_> {
         if !is_name(name) || inner.contains('$') {
             let help =
                 "write `${NAME}`, `${NAME:-default}`, `${file:/path}`, or `$$` for a plain `$`";
-            return Err(
-                Mistake::new(place, format!("`${{{inner}}}` names no variable")).help(help),
-            );
+            // Not quoted: it may be the secret itself.
+            return Err(Mistake::new(place, "this `${…}` names no variable").help(help));
         }
         match ((self.env)(name), default) {
             // As in the shell, an empty variable counts as unset beside a default, and as set without one.
@@ -152,6 +156,12 @@ impl Scalar<'_> {
             _ => self.place,
         }
     }
+}
+
+/// Whether what `${inner}` stands for is shown to nobody, wherever it was put by mistake. What files hold mostly is secret.
+fn holds_a_secret(inner: &str) -> bool {
+    let name = inner.split_once(":-").map_or(inner, |(name, _)| name);
+    inner.starts_with("file:") || is_secret(name)
 }
 
 /// Whether a variable of this name holds a secret, which nobody should write down as a default.

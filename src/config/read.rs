@@ -258,6 +258,7 @@ pub(crate) struct Named<T>(pub(crate) Vec<(At<String>, Option<T>)>);
 impl<T: Read> Read for Named<T> {
     fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
         let Some(entries) = node.value.as_map() else {
+            node.mask(mistakes);
             return wrong_kind(node, "a section of keys", mistakes);
         };
         let named = entries.iter().map(|entry| {
@@ -265,7 +266,11 @@ impl<T: Read> Read for Named<T> {
                 value: entry.key.clone(),
                 place: entry.key_place,
             };
-            (name, T::read(&entry.node, mistakes))
+            let value = T::read(&entry.node, mistakes);
+            if value.is_none() {
+                entry.mask_key(mistakes);
+            }
+            (name, value)
         });
         Some(Self(named.collect()))
     }
@@ -332,7 +337,8 @@ macro_rules! whole_numbers {
 
 whole_numbers!(u32, u64, usize);
 
-fn whole(node: &Node) -> Option<i128> {
+/// The whole number that is written, of any size.
+pub(crate) fn whole(node: &Node) -> Option<i128> {
     match node.value {
         Value::Int(number) => Some(number),
         Value::Null
@@ -350,6 +356,7 @@ pub(crate) fn wrong_kind<T>(node: &Node, expected: &str, mistakes: &mut Mistakes
     if matches!(node.value, Value::Invalid) {
         return None;
     }
+    node.mask_sections(mistakes);
     let message = format!("expected {expected}, found {}", node.value.kind());
     let mistake = Mistake::new(node.place, message);
     mistakes.none(match node.value {
@@ -361,11 +368,15 @@ pub(crate) fn wrong_kind<T>(node: &Node, expected: &str, mistakes: &mut Mistakes
     })
 }
 
-/// `text` as messages quote it; a URL with credentials is not shown at all.
-fn quoted(text: &str, node: &Node, mistakes: &mut Mistakes) -> String {
-    if text.contains("://") && text.contains('@') {
+/// `text` as messages quote it; a URL that may hold a password or a key is not shown at all.
+pub(crate) fn quoted(text: &str, node: &Node, mistakes: &mut Mistakes) -> String {
+    let credentials = text
+        .split_once(':')
+        .is_some_and(|(_, rest)| rest.contains('@'));
+    if credentials || (text.contains("://") && text.contains(['?', '#'])) {
         node.mask(mistakes);
         return "***".to_owned();
     }
-    shortened(text)
+    // Before it is cut, or the beginning of a secret would be left.
+    shortened(&mistakes.censored(text))
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::secrets;
 use super::tree::Place;
 
 /// One mistake, as the reader and the checks find it.
@@ -49,7 +50,11 @@ impl Mistake {
 pub(crate) struct Mistakes {
     list: Vec<Mistake>,
     masked: Vec<Range<usize>>,
+    hidden: Vec<String>,
 }
+
+/// A shorter one would take harmless words out of the messages.
+const LEAST_HIDDEN: usize = 4;
 
 impl Mistakes {
     /// Adds one.
@@ -80,21 +85,45 @@ impl Mistakes {
         self.masked.push(place.start..place.end);
     }
 
+    /// Keeps `text`, which does not stand in the file itself, out of every message.
+    pub(crate) fn hide(&mut self, text: &str) {
+        let text = text.trim();
+        if text.len() >= LEAST_HIDDEN {
+            self.hidden.push(text.to_owned());
+        }
+    }
+
+    /// `text` with three stars for everything hidden in it.
+    pub(crate) fn censored(&self, text: &str) -> String {
+        let hide = |text: String, hidden: &String| text.replace(hidden.as_str(), "***");
+        self.hidden.iter().fold(text.to_owned(), hide)
+    }
+
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// Puts the mistakes beside the lines of `source` that they are about, in the order of the file.
-    pub(crate) fn into_report(self, file: &Path, source: &str) -> Report {
-        let Self { mut list, masked } = self;
+    pub(crate) fn into_report(mut self, file: &Path, source: &str) -> Report {
+        let mut list = std::mem::take(&mut self.list);
+        for range in &mut self.masked {
+            range.start = secrets::start_with_properties(source, range.start);
+        }
         list.sort_by_key(|mistake| (mistake.place.line, mistake.place.column));
         // A part that is used twice, by an alias, is wrong once.
         list.dedup_by(|a, b| a.place == b.place && a.message == b.message);
         let lines = Lines::new(source);
         let mistakes = list
             .into_iter()
-            .map(|mistake| lines.reported(mistake, file, &masked))
+            .map(|mistake| {
+                let mistake = Mistake {
+                    message: secrets::without(&self.censored(&mistake.message)),
+                    help: mistake.help.map(|help| self.censored(&help)),
+                    ..mistake
+                };
+                lines.reported(mistake, file, &self.masked)
+            })
             .collect();
         Report {
             file: file.display().to_string(),
@@ -216,7 +245,7 @@ impl<'a> Lines<'a> {
     fn reported(&self, mistake: Mistake, file: &Path, masked: &[Range<usize>]) -> Reported {
         let Mistake {
             mut place,
-            message,
+            mut message,
             mut help,
             syntax,
         } = mistake;
@@ -233,15 +262,29 @@ impl<'a> Lines<'a> {
                 .sum();
             (place.start, place.end) = (start + before, start + before);
             help = Some(syntax_help(text).to_owned());
+            if quotes_the_line(&message, text) {
+                BROKEN.clone_into(&mut message);
+            }
         }
-        let shown = line.filter(|(_, text)| !(syntax && may_hold_a_secret(text)));
+        let shown = line.map(|&(start, text)| {
+            let hidden = if syntax {
+                secrets::in_broken_line(text)
+            } else {
+                secrets::in_text(text)
+            };
+            let within = hidden
+                .into_iter()
+                .map(|range| start + range.start..start + range.end);
+            let all: Vec<_> = masked.iter().cloned().chain(within).collect();
+            show(text, start, place, &all)
+        });
         Reported {
             file: file.display().to_string(),
             line: place.line,
             column: place.column,
             message,
             help,
-            shown: shown.map(|&(start, text)| show(text, start, place, masked)),
+            shown,
         }
     }
 }
@@ -287,21 +330,15 @@ fn syntax_help(line: &str) -> &'static str {
     }
 }
 
-/// Whether a line of a file that cannot be parsed is better not shown.
-fn may_hold_a_secret(line: &str) -> bool {
-    let line = line.to_ascii_lowercase();
-    [
-        "secret",
-        "key",
-        "password",
-        "token",
-        "authorization",
-        "sk_",
-        "rk_",
-        "://",
-    ]
-    .iter()
-    .any(|word| line.contains(word))
+/// What is said of a file that cannot be parsed, where more would quote it.
+const BROKEN: &str = "this is not valid YAML";
+
+/// Whether the parser's `message` repeats a word of `line` that is not shown: the name of an alias, say.
+fn quotes_the_line(message: &str, line: &str) -> bool {
+    secrets::in_broken_line(line).into_iter().any(|word| {
+        let word = line[word].trim_matches(|c: char| !c.is_alphanumeric());
+        word.len() >= LEAST_HIDDEN && message.contains(word)
+    })
 }
 
 #[cfg(test)]
@@ -344,12 +381,28 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_may_hold_a_secret_is_not_shown_when_the_file_cannot_be_parsed() {
+    fn a_file_that_cannot_be_parsed_shows_no_value_and_no_word_of_one() {
         let mut mistakes = Mistakes::default();
-        mistakes.add(Mistake::syntax(place(1, 1, 0, 1), "not YAML"));
+        mistakes.add(Mistake::syntax(place(1, 6, 5, 6), "unknown anchor abcd"));
         let text = mistakes
-            .into_report("f".as_ref(), "client_secret: \"abc\n")
+            .into_report("f".as_ref(), "key: *abcd\n")
             .to_string();
-        assert!(!text.contains("abc"), "{text}");
+        let expected = "f:1:6: this is not valid YAML\n  1 | key: ***\n    |      ^\n  \
+            help: check the indentation, the quotes and the brackets here and just above\n\n1 mistake in f";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_is_hidden_in_messages_and_help() {
+        let mut mistakes = Mistakes::default();
+        mistakes.hide("hunter2\n");
+        mistakes.hide("is");
+        mistakes.add(Mistake::new(place(1, 1, 0, 1), "`hunter2` is wrong").help("not hunter2"));
+        let report = mistakes.into_report("f".as_ref(), "a: ${KEY}\n");
+        let [mistake] = report.mistakes() else {
+            panic!("{report}")
+        };
+        assert_eq!(mistake.message, "`***` is wrong");
+        assert_eq!(mistake.help.as_deref(), Some("not ***"));
     }
 }

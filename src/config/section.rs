@@ -99,19 +99,21 @@ impl<'a> Keys<'a> {
     /// The entries of `node`; every key that is not in `known` is reported.
     pub(crate) fn of(node: &'a Node, known: &[&str], mistakes: &mut Mistakes) -> Option<Self> {
         let Some(entries) = node.value.as_map() else {
+            // Nobody knows which of its keys was meant.
+            node.mask(mistakes);
             return wrong_kind(node, "a section of keys", mistakes);
         };
         for entry in entries
             .iter()
             .filter(|entry| !known.contains(&entry.key.as_str()))
         {
-            entry.node.mask(mistakes);
+            entry.mask(mistakes);
             let help = match nearest(&entry.key, known.iter().copied()) {
                 Some(key) => format!("did you mean `{key}`?"),
                 None => format!("known keys here: {}", known.join(", ")),
             };
             mistakes.add(
-                Mistake::new(entry.key_place, format!("unknown key `{}`", entry.key)).help(help),
+                Mistake::new(entry.key_place, format!("unknown key `{}`", entry.name())).help(help),
             );
         }
         Some(Self {

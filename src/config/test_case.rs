@@ -5,7 +5,7 @@ use std::fmt;
 use http::{Method, StatusCode};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use super::read::{Read, wrong_kind};
+use super::read::{Read, quoted, wrong_kind};
 use super::report::{Mistake, Mistakes};
 use super::tree::{Node, Value};
 
@@ -60,16 +60,14 @@ impl Read for Expect {
         if found == "allow" {
             return Some(Self::Allow);
         }
-        match REFUSALS.iter().find(|status| status.as_str() == found) {
-            Some(status) => Some(Self::Refuse(*status)),
-            None => mistakes.none(
-                Mistake::new(
-                    node.place,
-                    format!("unknown value `{}`", super::words::shortened(&found)),
-                )
-                .help("allowed: `allow`, 400, 401, 403, 404 or 405"),
-            ),
+        if let Some(status) = REFUSALS.iter().find(|status| status.as_str() == found) {
+            return Some(Self::Refuse(*status));
         }
+        let found = quoted(&found, node, mistakes);
+        mistakes.none(
+            Mistake::new(node.place, format!("unknown value `{found}`"))
+                .help("allowed: `allow`, 400, 401, 403, 404 or 405"),
+        )
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {

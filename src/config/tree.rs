@@ -8,6 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 
 use super::report::{Mistake, Mistakes};
+use super::secrets;
 
 /// Where something stands in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Node {
     pub(crate) fn mask(&self, mistakes: &mut Mistakes) {
         match &self.value {
             Value::List(items) => items.iter().for_each(|item| item.mask(mistakes)),
-            Value::Map(entries) => entries.iter().for_each(|entry| entry.node.mask(mistakes)),
+            Value::Map(entries) => entries.iter().for_each(|entry| entry.mask(mistakes)),
             Value::Null
             | Value::Bool(_)
             | Value::Int(_)
@@ -57,6 +58,20 @@ impl Node {
             | Value::Invalid => {
                 mistakes.mask(self.place);
             }
+        }
+    }
+
+    /// Keeps the values of every section in it out of the report: it stands where none belongs, so any may be a secret.
+    pub(crate) fn mask_sections(&self, mistakes: &mut Mistakes) {
+        match &self.value {
+            Value::List(items) => items.iter().for_each(|item| item.mask_sections(mistakes)),
+            Value::Map(_) => self.mask(mistakes),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Text(_)
+            | Value::Invalid => {}
         }
     }
 }
@@ -90,6 +105,30 @@ pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) key_place: Place,
     pub(crate) node: Node,
+}
+
+impl Entry {
+    /// Keeps its values out of the report, and its key if that is no name.
+    pub(crate) fn mask(&self, mistakes: &mut Mistakes) {
+        self.mask_key(mistakes);
+        self.node.mask(mistakes);
+    }
+
+    /// Keeps its key out of the report if that is no name.
+    pub(crate) fn mask_key(&self, mistakes: &mut Mistakes) {
+        if !secrets::is_name(&self.key) {
+            mistakes.mask(self.key_place);
+        }
+    }
+
+    /// Its key as messages name it.
+    pub(crate) fn name(&self) -> &str {
+        if secrets::is_name(&self.key) {
+            &self.key
+        } else {
+            "***"
+        }
+    }
 }
 
 impl Value {
@@ -169,7 +208,7 @@ pub(crate) fn parse(source: &str, mistakes: &mut Mistakes) -> Option<Node> {
     match serde_saphyr::from_str_with_options::<Spanned<Value>>(source, options) {
         Ok(spanned) => {
             let mut node = Node::from(spanned);
-            drop_bad_keys(&mut node, mistakes);
+            drop_bad_keys(&mut node, source, mistakes);
             Some(node)
         }
         Err(error) => {
@@ -193,18 +232,20 @@ fn syntax_mistake(error: &serde_saphyr::Error) -> Mistake {
 }
 
 /// Takes out the entries whose key is no name or stands a second time, and reports them.
-fn drop_bad_keys(node: &mut Node, mistakes: &mut Mistakes) {
+fn drop_bad_keys(node: &mut Node, source: &str, mistakes: &mut Mistakes) {
     match &mut node.value {
         Value::List(items) => items
             .iter_mut()
-            .for_each(|item| drop_bad_keys(item, mistakes)),
+            .for_each(|item| drop_bad_keys(item, source, mistakes)),
         Value::Map(entries) => {
             let mut first: Vec<(String, usize)> = Vec::new();
             entries.retain(|entry| {
                 let place = entry.key_place;
-                let mistake = if entry.key.trim().is_empty() {
+                let mistake = if entry.key.trim().is_empty() || stands_alone(entry, source) {
+                    mistakes.mask(place);
                     Mistake::new(place, "a key must be a name").help("write `name: value`")
-                } else if let Some((key, line)) = first.iter().find(|(key, _)| *key == entry.key) {
+                } else if let Some((_, line)) = first.iter().find(|(key, _)| *key == entry.key) {
+                    let key = entry.name();
                     let message =
                         format!("the key `{key}` stands here a second time, first on line {line}");
                     Mistake::new(place, message).help("keep one of the two")
@@ -212,12 +253,12 @@ fn drop_bad_keys(node: &mut Node, mistakes: &mut Mistakes) {
                     first.push((entry.key.clone(), place.line));
                     return true;
                 };
-                entry.node.mask(mistakes);
+                entry.mask(mistakes);
                 mistakes.add(mistake);
                 false
             });
             for entry in entries {
-                drop_bad_keys(&mut entry.node, mistakes);
+                drop_bad_keys(&mut entry.node, source, mistakes);
             }
         }
         Value::Null
@@ -227,6 +268,12 @@ fn drop_bad_keys(node: &mut Node, mistakes: &mut Mistakes) {
         | Value::Text(_)
         | Value::Invalid => {}
     }
+}
+
+/// Whether it is a value that stands where a key belongs, without a colon: `{ token }`.
+fn stands_alone(entry: &Entry, source: &str) -> bool {
+    let after = source.get(entry.key_place.end..).unwrap_or_default();
+    matches!(entry.node.value, Value::Null) && !after.trim_start().starts_with(':')
 }
 
 impl From<Spanned<Value>> for Node {
@@ -296,7 +343,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Vec::new();
         while let Some(key) = entries.next_key::<Spanned<Value>>()? {
-            let key_place = Place::from(key.defined);
+            let mut key_place = Place::from(key.defined);
+            key_place.end = key_place.end.max(last_byte(&key.value));
             let key = key_text(key.value);
             let mut node = Node::from(entries.next_value::<Spanned<Value>>()?);
             if matches!(node.value, Value::Map(_)) {
@@ -311,6 +359,17 @@ impl<'de> Visitor<'de> for ValueVisitor {
         }
         Ok(Value::Map(map))
     }
+}
+
+/// Where the last of what is in a list or a map ends: the place of the whole is that of its bracket.
+fn last_byte(value: &Value) -> usize {
+    let node = |node: &Node| node.place.end.max(last_byte(&node.value));
+    let items = value.as_list().unwrap_or_default().iter();
+    let entries = value.as_map().unwrap_or_default().iter();
+    let ends = items.map(node);
+    ends.chain(entries.map(|entry| entry.key_place.end.max(node(&entry.node))))
+        .max()
+        .unwrap_or_default()
 }
 
 /// The name of a key; blank for what is no name.

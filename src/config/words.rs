@@ -1,6 +1,6 @@
 //! Words: closed sets of them, and the one that was probably meant.
 
-use super::read::wrong_kind;
+use super::read::{quoted, wrong_kind};
 use super::report::{Mistake, Mistakes};
 use super::tree::Node;
 
@@ -21,8 +21,8 @@ pub(crate) fn choose<T: Copy>(
         Some(word) => format!("did you mean `{word}`? allowed: {}", alternatives(words())),
         None => format!("allowed: {}", alternatives(words())),
     };
-    mistakes
-        .none(Mistake::new(node.place, format!("unknown value `{}`", shortened(text))).help(help))
+    let found = quoted(text, node, mistakes);
+    mistakes.none(Mistake::new(node.place, format!("unknown value `{found}`")).help(help))
 }
 
 /// Makes a type readable as one word of a closed set.

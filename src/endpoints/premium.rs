@@ -37,6 +37,8 @@ struct Answer<'a> {
 /// What is known of a user without Auth0; by default nothing, which may be stale.
 #[derive(Default)]
 struct Known {
+    /// Whether the ledger could be asked.
+    is_read: bool,
     /// Whether nothing is under way.
     is_caught_up: bool,
     seen: Arc<Seen>,
@@ -51,11 +53,12 @@ impl Endpoints {
         permissions: &Permissions,
     ) -> Result<Response<Full<Bytes>>, Failure> {
         let Known {
+            is_read,
             is_caught_up,
             seen,
             row,
         } = self.known_of(user).await.unwrap_or_else(|error| {
-            // Auth0's roles alone answer then, or what the token says.
+            // Auth0's roles answer then, and what the user may do.
             self.parts.metrics.billing.ledger_error("endpoint");
             tracing::error!(error = %error, "a status is told without the ledger");
             Known::default()
@@ -68,6 +71,7 @@ impl Endpoints {
         let reading = Reading {
             row: row.as_ref(),
             roles: roles.as_ref().map(|roles| roles.as_slice()),
+            is_blind: !is_read,
             permissions,
             catalog,
             now,
@@ -87,6 +91,7 @@ impl Endpoints {
     /// What the ledger and an open checkout tell.
     async fn known_of(&self, user: &str) -> Result<Known, StoreError> {
         Ok(Known {
+            is_read: true,
             is_caught_up: self.catch_up(user).await?,
             seen: self.look(user).await?,
             row: self.parts.store.entitlement(user).await?,
@@ -104,6 +109,7 @@ impl Endpoints {
         let mut reading = Reading {
             row,
             roles: None,
+            is_blind: false,
             permissions: &Permissions::new([]),
             catalog,
             now: self.now_millis(),

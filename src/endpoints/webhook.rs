@@ -59,7 +59,7 @@ impl Endpoints {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Response<Full<Bytes>>, Failure> {
-        let event = self.verified(headers, body)?;
+        let event = self.verified(headers, body).await?;
         let (id, event_type) = (event.id.clone(), event.event_type.clone());
         let (reason, user) = match &event.intent {
             Intent::Ignore(reason) => (Some(reason.clone()), None),
@@ -98,7 +98,7 @@ impl Endpoints {
     }
 
     /// The event, if Stripe has signed it. Nothing of the body is read before that is known.
-    fn verified(&self, headers: &HeaderMap, body: Bytes) -> Result<NewEvent, Failure> {
+    async fn verified(&self, headers: &HeaderMap, body: Bytes) -> Result<NewEvent, Failure> {
         let config = &self.config;
         let now = self.parts.clock.unix_seconds();
         verify(
@@ -110,10 +110,13 @@ impl Endpoints {
         )
         .map_err(Failure::Signature)?;
         let envelope = Envelope::parse(&body).map_err(Failure::Event)?;
+        let account = match &envelope.account {
+            Some(_) => self.account.id().await,
+            None => None,
+        };
         let ours = Ours {
             live: config.live,
-            // Known or not, the answer does not wait for it.
-            account: envelope.account.as_ref().and_then(|_| self.account.id()),
+            account,
         };
         Ok(new_event(&envelope, body, self.now_millis(), ours))
     }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 /// Everything that can be bought, and what each role may do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Catalog {
     plans: Vec<Plan>,
     roles: Vec<Role>,
@@ -12,7 +14,7 @@ pub struct Catalog {
 }
 
 /// One plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// Its name: `free`, `monthly`, `lifetime`.
     pub name: String,
@@ -27,7 +29,7 @@ pub struct Plan {
 }
 
 /// How a plan is sold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sale {
     /// Again and again, or once.
     pub mode: Mode,
@@ -36,7 +38,7 @@ pub struct Sale {
 }
 
 /// How a plan is bought (`mode` of a Stripe Checkout Session).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Mode {
     /// Again and again.
     Subscription,
@@ -45,7 +47,7 @@ pub enum Mode {
 }
 
 /// One Auth0 role, a plan's or not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Role {
     /// Its name.
     pub name: String,

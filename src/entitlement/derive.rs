@@ -1,14 +1,18 @@
 //! From what Stripe says to the plan that a user has a right to. Where the state comes from, and what follows from the
 //! plan, is not known here.
 
+use std::fmt::Write as _;
 use std::time::Duration;
+
+use aws_lc_rs::digest;
+use serde::Serialize;
 
 use super::catalog::{Catalog, Plan};
 use super::state::{Purchase, State, Subscription, SubscriptionStatus};
 use crate::clock::UnixSeconds;
 
 /// What is sold, and on which terms.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Terms {
     /// The plans.
     pub catalog: Catalog,
@@ -16,8 +20,22 @@ pub struct Terms {
     pub past_due: PastDue,
 }
 
+impl Terms {
+    /// What tells these terms from all others, over restarts and replicas: SHA-256 in hexadecimal.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        // Strings and numbers alone: nothing in it can fail to be written.
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        let hash = digest::digest(&digest::SHA256, &text);
+        hash.as_ref().iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}
+
 /// What holds while a renewal is not paid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum PastDue {
     /// Access goes on.
     Keep,

@@ -108,9 +108,10 @@ pub enum Claim {
 /// Whose `path` is, letter case and a trailing slash ignored.
 #[must_use]
 pub fn claim(path: &NormalPath<'_>, method: &Method) -> Claim {
-    // All of them begin with an `s` or an `a`: most paths are done with here.
+    // All of them begin with an `s` or an `a`, or with an escape where a letter stands that a backend may fold into
+    // one (`ſ`): most paths are done with here.
     let first = path.as_str().as_bytes().get(1);
-    if !first.is_some_and(|letter| matches!(letter.to_ascii_lowercase(), b's' | b'a')) {
+    if !first.is_some_and(|byte| matches!(byte.to_ascii_lowercase(), b's' | b'a' | b'%')) {
         return Claim::None;
     }
     if let Some(endpoint) = ENDPOINTS
@@ -210,6 +211,34 @@ mod tests {
     }
 
     #[test]
+    fn every_endpoint_of_the_contract_is_there() {
+        assert_eq!(ENDPOINTS.len(), 9);
+        for endpoint in ENDPOINTS.iter() {
+            let path = endpoint.path.as_str();
+            let (path, method) = (path.replace("{id}", "cs_1"), &endpoint.method);
+            assert_eq!(whose(&path, method), Claim::Endpoint(endpoint), "{path}");
+            assert!(hides(endpoint.path.as_str()), "{path}");
+        }
+        assert!(STRIPE.is_some());
+    }
+
+    #[test]
+    fn what_is_left_once_the_base_path_is_taken_off_decides() {
+        let rules = PathRules {
+            base_path: Some("/api".to_owned()),
+            ..PathRules::default()
+        };
+        for path in [
+            "/api/stripe/webhook",
+            "/api/%C5%BFtripe/webhook",
+            "/%61pi/%73tripe/webhook",
+        ] {
+            let path = NormalPath::parse(path, &rules).unwrap();
+            assert!(matches!(claim(&path, &Method::POST), Claim::Endpoint(_)));
+        }
+    }
+
+    #[test]
     fn everything_under_stripe_is_tollgates_in_every_spelling() {
         assert!(
             matches!(whose("/stripe/config", &Method::GET), Claim::Endpoint(e) if e.path.as_str() == "/stripe/config")
@@ -235,7 +264,24 @@ mod tests {
         ] {
             assert_eq!(whose(path, &Method::GET), Claim::Unknown, "{path}");
         }
-        for path in ["/", "/stripes/x", "/auth/status", "/admin/premium"] {
+        // Letters that a backend may fold into those of the path: ſ and the Kelvin sign.
+        for path in ["/%C5%BFtripe/webhook", "/%c5%bfTRIPE/Webhoo%E2%84%AA/"] {
+            assert!(
+                matches!(whose(path, &Method::POST), Claim::Endpoint(e) if e.requirement.is_none()),
+                "{path}"
+            );
+        }
+        for path in ["/%C5%BFtripe", "/%C5%BFtripe/debug", "/%73tripe/%C5%BF"] {
+            assert_eq!(whose(path, &Method::GET), Claim::Unknown, "{path}");
+        }
+        for path in [
+            "/",
+            "/%C3%9Ftripe/x",
+            "/%20stripe/x",
+            "/stripes/x",
+            "/auth/status",
+            "/admin/premium",
+        ] {
             assert_eq!(whose(path, &Method::GET), Claim::None, "{path}");
         }
     }

@@ -126,9 +126,10 @@ pub fn verdict(
         _ => routed(config, method, &path, credential),
     };
     verdict.path = Some(path.as_str().to_owned());
-    verdict.upgrade = match verdict.missing.as_slice() {
-        [] => Vec::new(),
-        missing => config.catalog.sold_with(missing),
+    verdict.upgrade = match (verdict.missing.as_slice(), &verdict.requirement) {
+        ([], _) => Vec::new(),
+        (missing, Some(Requirement::AnyOf(_))) => config.catalog.sold_with_any(missing),
+        (missing, _) => config.catalog.sold_with(missing),
     };
     verdict
 }

@@ -155,7 +155,7 @@ fn parse_segment(part: &str) -> Result<(Segment, Option<String>), PatternError> 
     }
 }
 
-/// The decoded, folded text of a literal segment; people maywrite it decoded or encoded.
+/// The decoded, folded text of a literal segment; people may write it decoded or encoded.
 fn literal(part: &str) -> Result<String, PatternError> {
     let mut path = String::from("/");
     for c in part.chars() {

@@ -207,7 +207,7 @@ fn conflict(routes: &[Route], first: usize, second: usize) -> Option<Conflict> {
         .pattern
         .segments()
         .iter()
-        .any(|s| *s != Segment::Param && matches!(s, Segment::Literal(_)))
+        .any(|s| matches!(s, Segment::Literal(_)))
         && folded(a.pattern.as_str().trim_end_matches('/'))
             .eq(folded(b.pattern.as_str().trim_end_matches('/')))
     {

@@ -17,7 +17,7 @@ pub struct Config {
     pub authority: Authority,
     /// DNS, TCP and TLS together.
     pub connect_timeout: Duration,
-    /// From the end of the request's head to the response's head.
+    /// From the last byte of the request that was sent on to the response's head.
     pub response_timeout: Duration,
     /// How long a body, an event stream or a tunnel may be silent.
     pub idle_timeout: Duration,

@@ -233,8 +233,9 @@ fn fate(name: &str) -> Fate {
         )
     };
     match &*folded {
+        // CGI hands `Proxy` on as `HTTP_PROXY`, which HTTP clients behind it take for their proxy (CVE-2016-5385).
         "x-request-id" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host"
-        | "forwarded" | "expect" => Fate::Drop,
+        | "forwarded" | "expect" | "proxy" => Fate::Drop,
         "x-original-url"
         | "x-rewrite-url"
         | "x-http-method-override"
@@ -370,6 +371,12 @@ mod tests {
         ] {
             assert_eq!(fate(name), Fate::Override, "{name}");
         }
+    }
+
+    #[test]
+    fn a_backend_is_told_of_no_proxy_by_the_client() {
+        assert_eq!(fate("proxy"), Fate::Drop);
+        assert_eq!(fate("proxy-status"), Fate::Keep);
     }
 
     #[test]

@@ -18,7 +18,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Multiplexed<B: RequestBody> {
     open: Mutex<Option<Sender<B>>>,
-    /// Held by the one who opens a connection; the others wait and then use it.
+    /// Held by the one who opens a connection, while it connects: the others are to wait and then use it, not to open one
+    /// each. They wait for `connect_timeout` at most, and who has a connection already never comes here.
     opening: tokio::sync::Mutex<()>,
     connector: Arc<Connector>,
     stop: Stop,

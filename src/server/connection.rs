@@ -1,11 +1,9 @@
 //! One connection, from its first byte to its last.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
 use std::net::TcpStream as StdStream;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -15,17 +13,20 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::task::TaskTracker;
 
 use super::body::{Answer, Exchange, RequestBody, read_off};
+use super::supervise::End;
 use super::tls::Certificates;
 use super::watch::{Phase, Watch};
 use super::wire::{Malformed, Wire};
+use super::worker::Tracked;
 use super::{Flaw, Handler, Limits, Peer};
 use crate::stop::Stop;
 
@@ -34,7 +35,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The parser's own bound on header fields; another one costs it an allocation a request.
 const DEFAULT_MAX_HEADERS: usize = 100;
 /// How long a last answer may take to be written, and a new client to speak when the drain begins.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 /// After this much silence a connection gives its buffers back.
 const QUIET: Duration = Duration::from_millis(100);
 /// Bytes read at first of a client that was silent.
@@ -50,6 +51,8 @@ pub(super) struct Context {
     pub(super) limits: Limits,
     pub(super) certificates: Certificates,
     pub(super) stop: Stop,
+    /// What the drain waits for.
+    pub(super) tasks: TaskTracker,
 }
 
 /// Serves a connection until it ends, times out, or the drain is over.
@@ -181,8 +184,13 @@ impl<H: Handler> Session<H> {
             // Empty, it still holds the parser's whole buffer.
             drop(unused);
             let patience = self.context.limits.idle_timeout.saturating_sub(QUIET);
+            let grace = if watch.is_fresh() {
+                LAST_WORDS
+            } else {
+                Duration::ZERO
+            };
             start = match self
-                .next_bytes(&mut stream, FIRST_READ, patience, Duration::ZERO)
+                .next_bytes(&mut stream, FIRST_READ, patience, grace)
                 .await
             {
                 Some(bytes) => bytes,
@@ -214,6 +222,7 @@ impl<H: Handler> Session<H> {
             .with_upgrades();
         let shutdown = http1::UpgradeableConnection::graceful_shutdown;
         let end = self
+            .context
             .supervise(Pin::new(&mut connection), shutdown, watch, Some(QUIET))
             .await;
         let parts = connection.into_parts()?;
@@ -242,7 +251,7 @@ impl<H: Handler> Session<H> {
     ) {
         let watch = Arc::new(Watch::new());
         let limits = self.context.limits;
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let mut builder = http2::Builder::new(Tracked(self.context.tasks.clone()));
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.max_streams)
@@ -255,70 +264,13 @@ impl<H: Handler> Session<H> {
         let mut connection = pin!(builder.serve_connection(io, self.service(&watch)));
         let shutdown = http2::Connection::graceful_shutdown;
         if let End::Expired(_) = self
+            .context
             .supervise(connection.as_mut(), shutdown, &watch, None)
             .await
         {
             connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(LAST_WORDS, connection).await;
         }
-    }
-
-    /// Drives a connection until it ends, a phase of it takes too long, or it is silent for `quiet`; tells it when the
-    /// drain begins.
-    async fn supervise<C: Future>(
-        &self,
-        mut connection: Pin<&mut C>,
-        shutdown: fn(Pin<&mut C>),
-        watch: &Watch,
-        quiet: Option<Duration>,
-    ) -> End {
-        let limits = &self.context.limits;
-        let interval = limits
-            .header_timeout
-            .min(limits.idle_timeout)
-            .min(quiet.unwrap_or(Duration::MAX));
-        let mut draining = pin!(self.context.stop.draining());
-        let mut timer = pin!(tokio::time::sleep(interval));
-        let mut grace = None;
-        let (mut listening, mut told) = (false, false);
-        poll_fn(|cx| {
-            if connection.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(End::Closed);
-            }
-            // Polled once to be woken by it; after that the flag is cheaper to ask.
-            if !listening {
-                listening = true;
-                let _ = draining.as_mut().poll(cx);
-            }
-            if !told && self.context.stop.is_draining() {
-                // Told before its first request, a connection closes at once, and a request on its way is lost.
-                let until = *grace.get_or_insert_with(|| Instant::now() + LAST_WORDS);
-                if watch.is_fresh() && watch.phase() == Phase::Idle && Instant::now() < until {
-                    timer.as_mut().reset(until);
-                    let _ = timer.as_mut().poll(cx);
-                    return Poll::Pending;
-                }
-                told = true;
-                shutdown(connection.as_mut());
-                if connection.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(End::Closed);
-                }
-            }
-            while timer.as_mut().poll(cx).is_ready() {
-                let silence = watch.silence();
-                if quiet.is_some_and(|quiet| silence.is_some_and(|silence| silence >= quiet)) {
-                    return Poll::Ready(End::Quiet);
-                }
-                match watch.remaining(limits) {
-                    Some(Duration::ZERO) => return Poll::Ready(End::Expired(watch.phase())),
-                    left => timer
-                        .as_mut()
-                        .reset(Instant::now() + left.unwrap_or(interval).min(interval)),
-                }
-            }
-            Poll::Pending
-        })
-        .await
     }
 
     fn malformed(&self) -> Malformed {
@@ -386,13 +338,84 @@ impl<H: Handler> Session<H> {
     }
 }
 
-/// How a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// By itself.
-    Closed,
-    /// Not at all: the client has nothing to say for now.
-    Quiet,
-    /// This phase took too long.
-    Expired(Phase),
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use http_body_util::Empty;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// Answers when it is told to.
+    #[derive(Default)]
+    struct Late {
+        asked: Notify,
+        may_answer: Notify,
+    }
+
+    impl Handler for Late {
+        type Body = Empty<Bytes>;
+        type Memory = ();
+
+        async fn handle(
+            self: Arc<Self>,
+            _peer: Arc<Peer>,
+            _memory: Arc<()>,
+            _request: Request<RequestBody>,
+        ) -> Response<Self::Body> {
+            self.asked.notify_one();
+            self.may_answer.notified().await;
+            Response::new(Empty::new())
+        }
+
+        fn malformed(&self, _peer: &Peer, _status: StatusCode) -> Bytes {
+            Bytes::new()
+        }
+    }
+
+    fn session(handler: &Arc<Late>, stop: &Stop) -> Session<Late> {
+        let minute = Duration::from_secs(60);
+        let limits = Limits {
+            max_header_bytes: 64 << 10,
+            max_headers: DEFAULT_MAX_HEADERS,
+            header_timeout: minute,
+            handshake_timeout: minute,
+            idle_timeout: minute,
+            max_connections: 1,
+            max_streams: 1,
+            max_resets: 1,
+        };
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        Session {
+            peer: Arc::new(Peer::new(address, false, None)),
+            handler: Arc::clone(handler),
+            context: Arc::new(Context {
+                limits,
+                certificates: Certificates::none(),
+                stop: stop.clone(),
+                tasks: TaskTracker::new(),
+            }),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_comes_with_the_drain_says_close() {
+        let (handler, stop) = (Arc::new(Late::default()), Stop::new());
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let serving = session(&handler, &stop).serve_http1(server, Bytes::new());
+        let talk = async {
+            let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+            client.write_all(request).await.unwrap();
+            handler.asked.notified().await;
+            // Without a pause: the connection wakes up to both.
+            stop.drain();
+            handler.may_answer.notify_one();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let ((), answer) = tokio::join!(serving, talk);
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+    }
 }

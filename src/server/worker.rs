@@ -1,10 +1,12 @@
 //! Worker threads: each has a runtime and its share of the connections.
 
+use std::future::Future;
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hyper::rt::Executor;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -135,6 +137,7 @@ async fn work<H: Handler>(
         limits: seed.limits,
         certificates: seed.certificates,
         stop: seed.stop.clone(),
+        tasks: scope.tasks.clone(),
     });
     let serving = async {
         while let Some((stream, peer)) = inbox.recv().await {
@@ -151,6 +154,17 @@ async fn work<H: Handler>(
     tokio::select! {
         () = serving => {}
         () = seed.stop.killed() => {}
+    }
+}
+
+/// Spawns what serves the streams of an HTTP/2 connection: it may outlive the connection by a moment, and the drain
+/// waits for it too.
+#[derive(Clone)]
+pub(super) struct Tracked(pub(super) TaskTracker);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tracked {
+    fn execute(&self, stream: F) {
+        self.0.spawn(stream);
     }
 }
 

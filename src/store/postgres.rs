@@ -29,7 +29,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sqlx::Postgres as Dialect;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
+use sqlx::postgres::PgPool;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -59,54 +59,6 @@ impl fmt::Debug for Postgres {
 }
 
 impl Postgres {
-    /// Opens the ledger that `url` names, and brings its schema up to date; replicas may do so at once. A database that
-    /// does not answer is waited for, 20 seconds at most. The runtime that this runs on must live as long as the store.
-    ///
-    /// `postgres://user:password@host:port/database?sslmode=verify-full`; what is left out is taken from the environment
-    /// as other clients do (`PGPASSWORD`, `~/.pgpass`).
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Url`] when it is no such URL, [`StoreError::Newer`] and [`StoreError::Migration`] when the schema
-    /// is not ours, [`StoreError::Unavailable`] when the database cannot be used.
-    pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let options = open::options(url)?;
-        let first = open::ready(&options, open::START_PATIENCE).await?;
-        Ok(Self::new(&options, first).await)
-    }
-
-    /// Opens a ledger for a command, which does not wait for long.
-    ///
-    /// # Errors
-    ///
-    /// As [`Postgres::open`].
-    pub async fn open_existing(url: &str) -> Result<Self, StoreError> {
-        let options = open::options(url)?;
-        let first = open::ready(&options, open::COMMAND_PATIENCE).await?;
-        Ok(Self::new(&options, first).await)
-    }
-
-    async fn new(options: &PgConnectOptions, first: PgConnection) -> Self {
-        open::close(first).await;
-        let signals = Arc::<Signals>::default();
-        let me = format!("{:032x}", fastrand::u128(..));
-        let hear = listen::listen(options.clone(), Arc::clone(&signals), me.clone());
-        let mut listener = JoinSet::new();
-        listener.spawn(hear);
-        Self {
-            pool: open::pool(options),
-            home: Handle::current(),
-            signals,
-            me,
-            _listener: listener,
-        }
-    }
-
-    /// A connection of its own to a ledger that is brought up to date, for who moves the whole of it.
-    pub(super) async fn connect(url: &str) -> Result<PgConnection, StoreError> {
-        open::ready(&open::options(url)?, open::COMMAND_PATIENCE).await
-    }
-
     /// A connection, made at home whoever asks.
     async fn connection(&self) -> Result<PoolConnection<Dialect>, StoreError> {
         let acquired = self.home.spawn(self.pool.acquire()).await;
@@ -287,6 +239,18 @@ impl Store for Postgres {
         Ok(jobs)
     }
 
+    async fn of_other_terms(
+        &self,
+        terms: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        once!(self, |db| entitlements::of_other_terms(
+            &mut db, terms, after, limit
+        )
+        .await)
+    }
+
     async fn enqueue(
         &self,
         key: &JobKey,
@@ -306,6 +270,10 @@ impl Store for Postgres {
 
     async fn take(&self, now: UnixMillis, lease_ms: i64) -> Result<Option<Job>, StoreError> {
         once!(self, |db| jobs::take(&mut db, now, lease_ms).await)
+    }
+
+    async fn renew(&self, job: &Job, now: UnixMillis, lease_ms: i64) -> Result<(), StoreError> {
+        once!(self, |db| jobs::renew(&mut db, job, now, lease_ms).await)
     }
 
     async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {

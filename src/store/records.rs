@@ -213,6 +213,8 @@ pub struct Derived {
     pub period_end: Option<i64>,
     /// When to look again although nothing happens.
     pub recheck_at: Option<UnixMillis>,
+    /// The fingerprint of the terms by which it was derived.
+    pub terms: Option<String>,
 }
 
 // --------------------------------------------------------------------------------------------------------- jobs
@@ -248,7 +250,7 @@ pub struct Job {
 /// Why something is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cause {
-    /// In a word: the event's type, `verify-session`, `replay`, `recheck`.
+    /// In a word: the event's type, `verify-session`, `replay`, `recheck`, `terms changed`.
     pub why: String,
     /// The event.
     pub event: Option<String>,

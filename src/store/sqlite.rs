@@ -277,6 +277,15 @@ impl Store for Sqlite {
         Ok(jobs)
     }
 
+    async fn of_other_terms(
+        &self,
+        terms: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        entitlements::of_other_terms(&self.readers, terms, after, limit).await
+    }
+
     async fn enqueue(
         &self,
         key: &JobKey,
@@ -296,6 +305,12 @@ impl Store for Sqlite {
         let job = jobs::take(&mut tx, now, lease_ms).await?;
         tx.commit().await?;
         Ok(job)
+    }
+
+    async fn renew(&self, job: &Job, now: UnixMillis, lease_ms: i64) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        jobs::renew(&mut tx, job, now, lease_ms).await?;
+        Ok(tx.commit().await?)
     }
 
     async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {

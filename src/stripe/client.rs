@@ -64,7 +64,8 @@ impl Client {
         })
     }
 
-    /// The same client with another first wait between attempts; half a second is what Stripe's own libraries take.
+    /// The same client with another first wait between attempts, for tests, which need not wait; half a second is what
+    /// Stripe's own libraries take.
     #[must_use]
     pub fn with_backoff(mut self, base: Duration) -> Self {
         self.sender.patience.base = base;

@@ -94,8 +94,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 impl<'a> Header<'a> {
-    /// Items are split at `,`, with or without spaces around it, each at its first `=`. Schemes other than `v1` are not looked at: test events carry a
-    /// wrong `v0` on purpose.
+    /// Items are split at `,`, with or without spaces around it, each at its first `=`. Schemes other than `v1` are not
+    /// looked at: test events carry a wrong `v0` on purpose.
     fn parse(header: &'a [u8]) -> Option<Self> {
         if header.len() > MAX_HEADER || !header.is_ascii() {
             return None;

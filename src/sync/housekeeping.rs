@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Sync;
 use super::outage::Outage;
 use super::worker::OUT_OF_TIME;
-use crate::store::{Cause, DriftKind, JobState, Priority, StoreError, Totals, UnixMillis};
+use crate::store::{Cause, DriftKind, JobKey, JobState, Priority, StoreError, Totals, UnixMillis};
 
 /// How old a gauge may be, and how late a recheck.
 const ROUND: Duration = Duration::from_secs(1);
@@ -30,6 +30,22 @@ const DRIFT_KINDS: [DriftKind; 4] = [
 ];
 /// As many events as [`crate::store::Store::prune`] does at a time.
 const PRUNED_AT_A_TIME: u64 = 1000;
+/// Users of other terms are looked for at the start and when the terms change, and then so often: a replica that has not
+/// been told yet goes on by the old ones.
+const OTHER_TERMS: Duration = Duration::from_secs(10 * 60);
+/// Users of other terms who are asked for in one round.
+const ASKED_AT_A_TIME: u32 = 500;
+
+/// A walk over the users whose entitlement was derived by other terms than those in force, by their ids. A walk asks for
+/// each of them once, whatever becomes of the job.
+#[derive(Default)]
+struct Walk {
+    /// The fingerprint of the terms in force.
+    terms: String,
+    after: String,
+    users: usize,
+    ended: Option<Instant>,
+}
 
 /// Keeps house until the stop.
 pub(super) async fn keep_house(sync: Arc<Sync>, stop: CancellationToken) {
@@ -38,17 +54,20 @@ pub(super) async fn keep_house(sync: Arc<Sync>, stop: CancellationToken) {
     let (mut pruned, mut woken): (Option<Instant>, Option<Instant>) = (None, None);
     // Its own: on a full disk this may go well while the workers fail.
     let outage = Outage::new("sync");
+    let mut walk = Walk::default();
     while stop.run_until_cancelled(rounds.tick()).await.is_some() {
-        let is_due = pruned.is_none_or(|at| at.elapsed() >= PRUNE);
-        let has_another_chance = woken.is_none_or(|at| at.elapsed() >= ANOTHER_CHANCE);
-        match sync.round(is_due).await {
+        match sync.round(&mut walk).await {
             Ok(()) => outage.is_over(),
             Err(error) => outage.goes_on(&error, &sync.parts.metrics),
         }
-        if is_due {
-            pruned = Some(Instant::now());
+        if pruned.is_none_or(|at| at.elapsed() >= PRUNE) {
+            match sync.prune().await {
+                Ok(count) if count < PRUNED_AT_A_TIME => pruned = Some(Instant::now()),
+                Ok(_) => {}
+                Err(error) => outage.goes_on(&error, &sync.parts.metrics),
+            }
         }
-        if has_another_chance {
+        if woken.is_none_or(|at| at.elapsed() >= ANOTHER_CHANCE) {
             match sync.give_another_chance().await {
                 Ok(count) if count < WOKEN_AT_A_TIME => woken = Some(Instant::now()),
                 Ok(_) => {}
@@ -59,17 +78,61 @@ pub(super) async fn keep_house(sync: Arc<Sync>, stop: CancellationToken) {
 }
 
 impl Sync {
-    async fn round(&self, prune: bool) -> Result<(), StoreError> {
+    async fn round(&self, walk: &mut Walk) -> Result<(), StoreError> {
         let store = &self.parts.store;
         store.recheck(self.now()).await?;
+        self.walk(walk).await?;
         let totals = store.totals().await?;
         self.show(&totals);
-        if prune {
-            let retention = UnixMillis::try_from(self.config.retention.as_millis());
-            let before = self
-                .now()
-                .saturating_sub(retention.unwrap_or(UnixMillis::MAX));
-            while store.prune(before).await? >= PRUNED_AT_A_TIME {}
+        Ok(())
+    }
+
+    /// Drops what is older than the retention, some of it at a time, and says how much.
+    async fn prune(&self) -> Result<u64, StoreError> {
+        let retention = UnixMillis::try_from(self.config.retention.as_millis());
+        let before = self
+            .now()
+            .saturating_sub(retention.unwrap_or(UnixMillis::MAX));
+        self.parts.store.prune(before).await
+    }
+
+    /// Goes on with the walk, or begins it: what users have a right to may be something else by the terms in force,
+    /// whether a reload changed them or somebody before the start.
+    async fn walk(&self, walk: &mut Walk) -> Result<(), StoreError> {
+        let terms = self.parts.terms.load().fingerprint();
+        if walk.terms != terms || walk.ended.is_some_and(|at| at.elapsed() >= OTHER_TERMS) {
+            *walk = Walk {
+                terms,
+                ..Walk::default()
+            };
+        }
+        if walk.ended.is_some() {
+            return Ok(());
+        }
+        let store = &self.parts.store;
+        let users = store.of_other_terms(&walk.terms, &walk.after, ASKED_AT_A_TIME);
+        let users = users.await?;
+        let cause = Cause {
+            why: "terms changed".to_owned(),
+            event: None,
+        };
+        for user in &users {
+            let key = JobKey::User(user.clone());
+            let now = self.now();
+            store
+                .enqueue(&key, &cause, Priority::Background, now)
+                .await?;
+            user.clone_into(&mut walk.after);
+        }
+        walk.users += users.len();
+        if users.is_empty() {
+            walk.ended = Some(Instant::now());
+            if walk.users > 0 {
+                tracing::info!(
+                    users = walk.users,
+                    "plans, roles or past_due have changed since these users were looked at: they are looked at again"
+                );
+            }
         }
         Ok(())
     }

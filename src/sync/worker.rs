@@ -38,6 +38,9 @@ const SOON: Duration = Duration::from_millis(10);
 /// The first and the longest pause while the ledger cannot be used.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
+/// Between two attempts to write down how a job went.
+const WRITE_AGAIN: Duration = Duration::from_millis(500);
+
 /// Works on jobs.
 pub struct Sync {
     pub(super) parts: Parts,
@@ -81,17 +84,45 @@ impl Sync {
     ///
     /// When the ledger cannot be used.
     pub async fn step(&self) -> Result<Stepped, StoreError> {
-        let deadline = self.config.deadline;
-        let lease = UnixMillis::try_from((deadline * 2).as_millis()).unwrap_or(UnixMillis::MAX);
+        self.step_until(&CancellationToken::new()).await
+    }
+
+    async fn step_until(&self, stop: &CancellationToken) -> Result<Stepped, StoreError> {
+        let (store, deadline) = (&self.parts.store, self.config.deadline);
+        let lease = job::lease(deadline).as_millis();
+        let lease = UnixMillis::try_from(lease).unwrap_or(UnixMillis::MAX);
         // Before the time of day is read, which the lease is counted from.
         let began = Instant::now();
-        let Some(taken) = self.parts.store.take(self.now(), lease).await? else {
+        let Some(taken) = store.take(self.now(), lease).await? else {
             return Ok(Stepped::Idle);
         };
         let job = Job::new(taken, began, deadline);
-        match job.in_time(unless_broken(self.work(&job))).await {
+        let renew = || store.renew(&job, self.now(), lease);
+        let work = unless_broken(self.work(&job));
+        match job.in_time(work, renew).await {
             Ok(()) => Ok(Stepped::Done),
-            Err(failure) => self.failed(&job, &failure).await,
+            Err(failure) => self.write_down_failure(&job, &failure, stop).await,
+        }
+    }
+
+    /// Writes down that `job` failed, also to a ledger that is away for a moment, which may be why it failed: what is
+    /// not written rests until the lease has run out.
+    async fn write_down_failure(
+        &self,
+        job: &Job,
+        failure: &Failure,
+        stop: &CancellationToken,
+    ) -> Result<Stepped, StoreError> {
+        loop {
+            match self.failed(job, failure).await {
+                Err(error @ StoreError::Unavailable(_))
+                    if Instant::now() < job.is_ours_until() && !stop.is_cancelled() =>
+                {
+                    self.outage.goes_on(&error, &self.parts.metrics);
+                    stop.run_until_cancelled(sleep(WRITE_AGAIN)).await;
+                }
+                written => return written,
+            }
         }
     }
 
@@ -131,7 +162,7 @@ impl Sync {
     async fn take_jobs(self: Arc<Self>, stop: CancellationToken) {
         let mut pause = PAUSES.0;
         while !stop.is_cancelled() {
-            match self.step().await {
+            match self.step_until(&stop).await {
                 Ok(Stepped::Idle) => {
                     self.outage.is_over();
                     pause = PAUSES.0;

@@ -6,7 +6,15 @@ use std::path::{Path, PathBuf};
 /// The layers, the lowest first. A module uses lower layers and never a neighbour; only the first layer's own modules
 /// may use each other.
 const LAYERS: [&[&str]; 8] = [
-    &["types", "clock", "reply", "telemetry", "stop", "together"],
+    &[
+        "types",
+        "clock",
+        "reply",
+        "telemetry",
+        "stop",
+        "together",
+        "cause",
+    ],
     &["policy", "entitlement"],
     &["auth", "proxy", "server", "store", "stripe", "auth0"],
     &["endpoints", "sync"],

@@ -1,7 +1,10 @@
 //! The config file: what loads, and what is said about what does not.
 
+mod bounds;
 mod rules;
+mod secrets;
 mod unfinished;
+mod verdicts;
 
 use std::path::{Path, PathBuf};
 

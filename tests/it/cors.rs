@@ -1,6 +1,9 @@
 //! Cross-origin requests: preflights answered here, headers on every own answer, none doubled.
 
+use super::errors::assert_error;
 use crate::gate::{Setup, World};
+use crate::support::auth0::{Auth0, Fault, JWKS};
+use crate::support::backend::Backend;
 use crate::support::raw::Reply;
 
 const ORIGIN: &str = "https://app.test";
@@ -149,6 +152,24 @@ async fn every_own_answer_carries_the_headers() {
         assert_eq!(reply.status, status, "{reply:?}");
         assert_open(&reply);
     }
+}
+
+#[tokio::test]
+async fn a_gate_without_keys_and_a_slow_backend_are_told_to_the_page_too() {
+    let (auth0, backend) = (Auth0::start(), Backend::start());
+    auth0.fault(JWKS, Fault::Status(503));
+    let gate = cors(Setup::new(&auth0, &backend.url()))
+        .upstream("response_timeout: 500ms")
+        .start_unready()
+        .await;
+    let bearer = format!("Bearer {}", auth0.token("u", &[]));
+    let headers = [("Origin", ORIGIN), ("Authorization", bearer.as_str())];
+    let reply = gate.send("GET", "/premium", &headers, "").await;
+    assert_error(&reply, 503, "not_ready");
+    assert_open(&reply);
+    let reply = gate.send("GET", "/pub/hold", &headers, "").await;
+    assert_error(&reply, 504, "upstream_timeout");
+    assert_open(&reply);
 }
 
 #[tokio::test]

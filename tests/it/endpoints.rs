@@ -1,5 +1,7 @@
 //! The intercepted endpoints, as the frontend and Stripe use them.
 
+mod account;
+mod blind;
 mod bodies;
 mod checkout;
 mod customers;

@@ -29,7 +29,8 @@ fn json(output: &Output) -> Value {
 async fn events_list_and_show_tell_what_came_and_what_became_of_it() {
     let shop = Shop::open().await;
     shop.buy(ANN, "monthly").await;
-    shop.stripe.until_all_acknowledged().await;
+    // The last line of the audit is written after Auth0 has answered.
+    shop.settled().await;
     let listed = run(&shop, &["events", "list", "--json", "--user", ANN]);
     assert_eq!(listed.status.code(), Some(0));
     let listed = json(&listed);
@@ -105,6 +106,32 @@ async fn what_cannot_be_done_is_said_with_status_1_and_a_usage_error_is_2() {
         let output = run(&shop, arguments);
         assert_eq!(output.status.code(), Some(status), "{arguments:?}");
         assert!(text(&output).contains(said), "{}", text(&output));
+    }
+}
+
+#[tokio::test]
+async fn with_json_whatever_goes_wrong_is_told_as_json() {
+    let shop = Shop::open().await;
+    let none = run(&shop, &["events", "show", "evt_none", "--json"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert_eq!(json(&none)["error"], "the ledger holds no event evt_none");
+    let config = shop.gate.folder.path().join("tollgate.yaml");
+    let yaml = std::fs::read_to_string(&config).expect("a config");
+    let elsewhere = yaml.replace("/ledger.db", "/nowhere.db");
+    std::fs::write(&config, elsewhere).expect("a config");
+    let lost = run(&shop, &["events", "list", "--json"]);
+    assert_eq!(lost.status.code(), Some(1), "{}", text(&lost));
+    assert!(json(&lost)["error"].is_string(), "{}", text(&lost));
+    std::fs::write(&config, yaml + "\nnonsense: 1\n").expect("a config");
+    for arguments in [
+        &["events", "list", "--json"][..],
+        &["events", "show", "evt_none", "--json"],
+        &["events", "replay", "--dead", "--json"],
+    ] {
+        let wrong = run(&shop, arguments);
+        assert_eq!(wrong.status.code(), Some(2), "{arguments:?}");
+        let errors = json(&wrong)["errors"].to_string();
+        assert!(errors.contains("nonsense"), "{arguments:?}: {errors}");
     }
 }
 

@@ -42,7 +42,8 @@ pub(crate) async fn is_cut_off_after_resets(gate: &Gate, path: &str, count: u32)
     loop {
         match next(&mut wire).await {
             Ok(frame) if frame.kind != GOAWAY => {}
-            Ok(_) | Err(_) => return true,
+            Ok(_) => return true,
+            Err(error) => return error.kind() != io::ErrorKind::TimedOut,
         }
     }
 }

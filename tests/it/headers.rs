@@ -127,6 +127,7 @@ async fn hop_by_hop_headers_and_those_that_connection_names_are_dropped() {
         ("Keep-Alive", "timeout=5"),
         ("Proxy-Connection", "keep-alive"),
         ("Proxy-Authorization", "Basic eDp5"),
+        ("Proxy", "http://evil.test:3128"),
         ("TE", "gzip"),
         ("Upgrade-Insecure-Requests", "1"),
         ("X-Keep-Me", "1"),
@@ -138,6 +139,7 @@ async fn hop_by_hop_headers_and_those_that_connection_names_are_dropped() {
         "keep-alive:",
         "proxy-connection",
         "proxy-authorization",
+        "proxy: ",
         "te: gzip",
     ] {
         assert!(!head.contains(name), "{name} in {head}");

@@ -155,9 +155,8 @@ async fn connect_is_a_405_over_http2() {
         .version(Version::HTTP_2)
         .body(Empty::new().boxed())
         .expect("a request");
-    if let Ok(response) = client.send(connect).await {
-        assert_eq!(response.status(), 405);
-    }
+    let response = client.send(connect).await.expect("a response");
+    assert_eq!(response.status(), 405);
     assert_eq!(world.backend.counts().requests, 0);
 }
 
@@ -218,13 +217,9 @@ async fn a_flood_of_resets_ends_the_connection() {
 async fn a_head_over_the_limit_is_refused_over_http2() {
     let world = World::start().await;
     let long = "x".repeat(40 * 1024);
-    if let Ok(response) = plain(&world)
-        .await
-        .send(get("/pub/x", &[("x-long", &long)]))
-        .await
-    {
-        assert_eq!(response.status(), 431);
-    }
+    let mut client = plain(&world).await;
+    let response = client.send(get("/pub/x", &[("x-long", &long)])).await;
+    assert_eq!(response.expect("a response").status(), 431);
     assert_eq!(world.backend.counts().requests, 0);
 }
 
@@ -245,9 +240,9 @@ async fn more_headers_than_the_limit_is_a_431_over_http2() {
 async fn a_client_without_a_window_is_ended_and_its_upstream_connections_are_free_again() {
     let world = World::with(|setup| {
         setup
-            .server("idle_timeout: 1s")
+            .server("idle_timeout: 4s")
             .upstream("max_connections: 4")
-            .upstream("connect_timeout: 200ms")
+            .upstream("connect_timeout: 1s")
     })
     .await;
     let mut greedy = frames::Greedy::ask(&world.gate, "/pub/big?16777216", 4).await;
@@ -271,12 +266,12 @@ async fn a_client_without_a_window_is_ended_however_small_the_answer() {
 
 #[tokio::test]
 async fn a_silent_event_stream_over_http2_is_no_client_that_takes_nothing() {
-    let world = World::with(|setup| setup.server("idle_timeout: 500ms")).await;
+    let world = World::with(|setup| setup.server("idle_timeout: 2s")).await;
     let mut client = plain(&world).await;
     let answer = client.send(get("/pub/events", &[])).await;
     let mut events = answer.expect("an answer").into_body();
     for number in 1..=2 {
-        let silence = tokio::time::timeout(Duration::from_millis(1200), events.frame()).await;
+        let silence = tokio::time::timeout(Duration::from_secs(3), events.frame()).await;
         assert!(silence.is_err(), "{silence:?}");
         world.backend.release();
         let event = events.frame().await.expect("more").expect("an event");

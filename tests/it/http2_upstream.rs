@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::errors::assert_error;
 use crate::gate::{Certificate, Setup, World, request, tls_before_both};
+use crate::lifecycle::{asks_in_time, once_in_time};
 use crate::support::backend::Backend;
 use crate::support::backend::framed::{Framed, Turn};
 use crate::support::net::Listening;
@@ -84,21 +85,29 @@ async fn sigterm_with_an_idle_http2_connection_ends_promptly_with_0() {
 
 #[tokio::test]
 async fn a_request_during_the_drain_does_not_keep_the_process() {
+    once_in_time(late_request_does_not_keep_the_process).await;
+}
+
+async fn late_request_does_not_keep_the_process() -> bool {
     let backend = Backend::start_h2();
     let mut world = World::with(|setup| over_http2(setup, &backend.url())).await;
     let mut held = world.gate.wire().await;
     held.send(request("GET", "/pub/hold", &[], "")).await;
     backend.until("it", |counts| counts.requests == 1).await;
     let mut late = world.gate.wire().await;
-    world.gate.signal("TERM");
-    world.gate.until_readyz(503).await;
     // Connected in time, and so still served, over a connection that is opened in the drain.
-    late.send(request("GET", "/pub/late", &[], "")).await;
+    let ask = async || {
+        let _ = late.try_send(request("GET", "/pub/late", &[], "")).await;
+    };
+    if !asks_in_time(&world.gate, ask).await {
+        return false;
+    }
     assert_eq!(late.reply().await.status, 200);
     backend.release();
     assert_eq!(held.reply().await.status, 200);
     let ended = timeout(PROMPTLY, world.gate.exit()).await;
     assert_eq!(ended.expect("promptly").code(), Some(0));
+    true
 }
 
 /// One https upstream that speaks both protocols.

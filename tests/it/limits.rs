@@ -62,7 +62,7 @@ async fn a_target_over_the_limit_is_a_414_or_431() {
 
 #[tokio::test]
 async fn a_head_that_takes_too_long_ends_the_connection() {
-    let world = World::with(|setup| setup.server("header_timeout: 500ms")).await;
+    let world = World::with(|setup| setup.server("header_timeout: 2s")).await;
     let mut wire = world.gate.wire().await;
     wire.send("GET /pub/x HTTP/1.1\r\nHost: a\r\nX-Slow").await;
     match wire.try_reply(false).await {
@@ -74,7 +74,7 @@ async fn a_head_that_takes_too_long_ends_the_connection() {
 
 #[tokio::test]
 async fn an_idle_connection_ends_at_the_idle_timeout() {
-    let world = World::with(|setup| setup.server("idle_timeout: 500ms")).await;
+    let world = World::with(|setup| setup.server("idle_timeout: 2s")).await;
     let mut wire = world.gate.wire().await;
     wire.send(request("GET", "/pub/x", &[], "")).await;
     assert_eq!(wire.reply().await.status, 200);
@@ -83,7 +83,7 @@ async fn an_idle_connection_ends_at_the_idle_timeout() {
 
 #[tokio::test]
 async fn an_upload_that_stands_still_ends_at_the_idle_timeout() {
-    let world = World::with(|setup| setup.server("idle_timeout: 500ms")).await;
+    let world = World::with(|setup| setup.server("idle_timeout: 2s")).await;
     let mut wire = world.gate.wire().await;
     wire.send("POST /pub/x HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nonly this")
         .await;

@@ -9,7 +9,7 @@ use crate::gate::{Certificate, Setup, World, request};
 use crate::support::backend::framed::Framed;
 use crate::support::raw::{Reply, Wire};
 
-/// Longer than it takes to see that a connection is silent for half a second, which is looked for twice a second.
+/// Longer than the tenth of a second after which a connection counts as silent, also on a busy machine.
 const SILENCE: Duration = Duration::from_millis(1300);
 
 /// A gate with both listeners.
@@ -211,14 +211,14 @@ async fn what_is_refused_is_refused_after_a_silence_too() {
 async fn the_idle_timeout_ends_a_silent_connection_in_time() {
     let parking = Parking::with(|setup| setup.server("idle_timeout: 2s")).await;
     let ended = parking.wires().await.map(|(kind, mut wire)| async move {
-        assert_eq!(ask(&mut wire, "/pub/x").await, "/pub/x", "{kind}");
         let start = Instant::now();
+        assert_eq!(ask(&mut wire, "/pub/x").await, "/pub/x", "{kind}");
         assert!(wire.is_closed().await, "{kind}");
         start.elapsed()
     });
     for elapsed in futures_util::future::join_all(ended).await {
         assert!(
-            (1500..6000).contains(&elapsed.as_millis()),
+            (1500..20_000).contains(&elapsed.as_millis()),
             "after {elapsed:?}"
         );
     }
@@ -236,7 +236,7 @@ async fn the_header_timeout_ends_a_first_head_that_stops() {
 
 #[tokio::test]
 async fn the_header_timeout_ends_a_head_that_stops_after_a_silence() {
-    let parking = Parking::with(|setup| setup.server("header_timeout: 600ms")).await;
+    let parking = Parking::with(|setup| setup.server("header_timeout: 2s")).await;
     for (kind, mut wire) in parking.parked().await {
         wire.send("GET /pub/x HTTP/1.1\r\nHost: a\r\nX-Slow").await;
         assert_error(&wire.reply().await, 408, "request_timeout");

@@ -1,7 +1,11 @@
 //! Rate limits: per client or subject, with exceptions (DESIGN.md, "Config").
 
+use serde_json::json;
+
 use super::errors::assert_error;
 use crate::gate::{Setup, World};
+use crate::shop::Shop;
+use crate::support::token::now;
 
 fn limit(lines: &'static str) -> impl FnOnce(Setup) -> Setup {
     move |setup| setup.section(&format!("rate_limits:\n{lines}"))
@@ -119,4 +123,29 @@ async fn refused_requests_count_too() {
     assert_eq!(world.gate.get("/premium").await.status, 401);
     assert_eq!(world.gate.get("/premium").await.status, 401);
     assert_eq!(world.gate.get("/premium").await.status, 429);
+}
+
+#[tokio::test]
+async fn webhooks_are_never_limited_although_the_limit_is_for_every_path() {
+    let shop = Shop::with(limit(
+        "  - { path: \"/{*rest}\", per: client, rate: 1/h, burst: 1 }",
+    ))
+    .await;
+    let send = async |id: &str| {
+        let event = json!({
+            "id": id, "object": "event", "type": "customer.updated", "livemode": false, "created": now(),
+            "data": { "object": { "id": "cus_unknown", "object": "customer", "metadata": {} } },
+        });
+        let body = event.to_string();
+        let signature = shop.stripe.signature(&body);
+        let reply = shop.stripe.post(&body, &signature).await;
+        reply.expect("an answer").status
+    };
+    for id in ["evt_1", "evt_2"] {
+        assert_eq!(send(id).await, 200, "{id}");
+    }
+    assert_eq!(shop.gate.get("/stripe/config").await.status, 200);
+    let reply = shop.gate.get("/stripe/config").await;
+    assert_error(&reply, 429, "rate_limited");
+    assert_eq!(send("evt_3").await, 200);
 }

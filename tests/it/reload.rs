@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::gate::{Certificate, Gate, Setup, World, launch, request};
 use crate::shop::{ANN, Shop};
@@ -15,9 +16,12 @@ use crate::support::stripe::PRICE_MONTHLY;
 const SHUT: &str = "routes:\n  - { path: /pub/x, permissions: [some:thing] }\n";
 const OPEN: &str = "routes:\n  - { path: /pub/x, access: public }\n";
 
+/// How often a condition that nobody announces is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Waits until `path` answers `status`.
 async fn until_status(gate: &Gate, path: &str, status: u16) {
-    let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
+    let mut look = tokio::time::interval(LOOK);
     let reached = tokio::time::timeout(DEADLINE, async {
         while gate.get(path).await.status != status {
             look.tick().await;
@@ -84,11 +88,8 @@ async fn a_file_that_does_not_validate_keeps_the_running_config_and_is_counted()
         .until_metric("tollgate_config_reloads_total", &[("result", "error")], 1.0)
         .await;
     assert_eq!(world.gate.get("/pub/x").await.status, 200);
-    assert!(
-        world.gate.log.text().contains("nonsense"),
-        "{}",
-        world.gate.log.text()
-    );
+    let is_why = |event: &Value| event.to_string().contains("nonsense");
+    world.gate.log.until("why", 1, is_why).await;
     world.gate.rewrite_config(&setup.routes(SHUT));
     until_status(&world.gate, "/pub/x", 401).await;
 }
@@ -161,6 +162,68 @@ async fn certificates_are_reloaded() {
         200,
         "the old connection lives on"
     );
+}
+
+#[tokio::test]
+async fn a_change_of_the_certificate_alone_is_noticed() {
+    let (old, new) = (Certificate::new(), Certificate::new());
+    let world = World::with(|setup| setup.tls(&old)).await;
+    let folder = world.gate.folder.path();
+    std::fs::write(folder.join("tls.crt"), &new.chain).expect("written");
+    std::fs::write(folder.join("tls.key"), &new.key).expect("written");
+    let mut look = tokio::time::interval(LOOK);
+    let reached = tokio::time::timeout(DEADLINE, async {
+        while world.gate.tls(&new, &[]).await.is_err() {
+            look.tick().await;
+        }
+    });
+    let log = &world.gate.log;
+    assert!(reached.await.is_ok(), "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_change_of_the_file_reloads_cors_and_rate_limits() {
+    const ORIGIN: &str = "https://app.test";
+    let (world, setup) = start().await;
+    let open_to = async || {
+        let origin = [("Origin", ORIGIN)];
+        let reply = world.gate.send("GET", "/pub/x", &origin, "").await;
+        let open = reply.header("access-control-allow-origin");
+        (reply.status, open.map(str::to_owned))
+    };
+    for _ in 0..3 {
+        assert_eq!(open_to().await, (200, None));
+    }
+    let cors = format!("cors: {{ allowed_origins: [\"{ORIGIN}\"] }}");
+    let limits = "rate_limits:\n  - { path: /pub/x, per: client, rate: 1/h, burst: 1 }";
+    world
+        .gate
+        .rewrite_config(&setup.clone().section(&cors).section(limits));
+    until_status(&world.gate, "/pub/x", 429).await;
+    assert_eq!(open_to().await, (429, Some(ORIGIN.to_owned())));
+    world.gate.rewrite_config(&setup);
+    until_status(&world.gate, "/pub/x", 200).await;
+    for _ in 0..3 {
+        assert_eq!(open_to().await, (200, None));
+    }
+}
+
+#[tokio::test]
+async fn a_reload_that_takes_tls_out_leaves_the_listener_and_its_certificate_until_the_next_start()
+{
+    let certificate = Certificate::new();
+    let world = World::with(|setup| setup.tls(&certificate)).await;
+    let plain = Setup::new(&world.auth0, &world.backend.url()).routes(SHUT);
+    world.gate.rewrite_config(&plain);
+    world.gate.signal("HUP");
+    world
+        .gate
+        .until_metric("tollgate_config_reloads_total", &[("result", "ok")], 1.0)
+        .await;
+    let tls = world.gate.tls(&certificate, &[]).await;
+    let mut wire = crate::support::raw::Wire::over(tls.expect("TLS"));
+    wire.send(request("GET", "/pub/x", &[], "")).await;
+    assert_eq!(wire.reply().await.status, 401, "the new rules count");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod described;
 mod lists;
+mod newest;
 mod retries;
 mod rights;
 mod secrets;

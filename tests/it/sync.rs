@@ -2,6 +2,7 @@
 
 mod decided;
 mod faults;
+mod listed;
 pub(crate) mod log;
 mod lost;
 pub(crate) mod market;

@@ -353,7 +353,7 @@ async fn a_cached_token_ends_at_exp_plus_leeway() {
     let world = World::with(|setup| setup.auth0("leeway: 1s")).await;
     let token = world
         .auth0
-        .sign(&world.auth0.draft("u", &[]).claim("exp", now() + 1));
+        .sign(&world.auth0.draft("u", &[]).claim("exp", now() + 6));
     assert_eq!(world.gate.get_with_token("/me/x", &token).await.status, 200);
     let mut look = tokio::time::interval(std::time::Duration::from_millis(50));
     let ended = tokio::time::timeout(crate::support::raw::DEADLINE, async {

@@ -142,12 +142,12 @@ async fn a_switch_that_nobody_asked_for_is_a_bad_gateway() {
 async fn a_websocket_outlives_the_response_timeout_and_ends_at_the_idle_timeout() {
     let world = World::with(|setup| {
         setup
-            .upstream("response_timeout: 200ms")
-            .upstream("idle_timeout: 1s")
+            .upstream("response_timeout: 1s")
+            .upstream("idle_timeout: 4s")
     })
     .await;
     let mut socket = open(&world, "/pub/ws", None).await.expect("a tunnel");
-    let silence = timeout(Duration::from_millis(600), socket.next()).await;
+    let silence = timeout(Duration::from_millis(1500), socket.next()).await;
     assert!(silence.is_err(), "{silence:?}");
     assert!(echoes(&mut socket, "still here").await);
     let end = timeout(DEADLINE, socket.next())
@@ -169,7 +169,7 @@ async fn a_tunnel_ends_soon_after_its_token() {
     let draft = world
         .auth0
         .draft("u", &[])
-        .claim("exp", crate::support::token::now() + 2);
+        .claim("exp", crate::support::token::now() + 6);
     let mut socket = open(&world, "/me/ws", Some(&world.auth0.sign(&draft)))
         .await
         .expect("a tunnel");

@@ -6,12 +6,13 @@ use super::form::Form;
 use super::sources::Payments;
 use super::trouble::{Trouble, ask};
 use crate::store::{Cause, JobKey, JobState, Priority, UnixMillis};
+use crate::sync::RECONCILE;
 
 /// Jobs woken at a time.
 const BATCH: u32 = 500;
 /// How long it may take to wake all of them; what is left then is said.
 const ALL: Duration = Duration::from_secs(15);
-/// Bytes of an id, at most: Auth0's and Stripe's are shorter.
+/// Letters of an id, at most: Auth0's and Stripe's are shorter.
 const MAX_ID: usize = 512;
 
 /// What is to be done.
@@ -106,7 +107,7 @@ impl Action {
                 Ok(Done::Syncing)
             }
             Self::Fix(key) => {
-                enqueue(payments, key, "reconcile", Priority::Interactive, now).await?;
+                enqueue(payments, key, RECONCILE, Priority::Interactive, now).await?;
                 Ok(Done::Fixing)
             }
         }
@@ -189,13 +190,14 @@ pub(super) fn notice(query: &Form) -> Option<String> {
     Some(sentence)
 }
 
-/// The job that a form names.
+/// The job that a form names; `None` where no job can have this name.
 pub(super) fn job_key(form: &Form) -> Option<JobKey> {
-    let id = form.field("id").filter(|id| id.len() <= MAX_ID)?.to_owned();
+    let named = |field| form.field(field).filter(|text| is_id(text));
+    let id = named("id")?.to_owned();
     match form.field("about")? {
         "user" => Some(JobKey::User(id)),
         "customer" => Some(JobKey::Customer(id)),
-        "object" => Some(JobKey::Object(form.field("kind")?.to_owned(), id)),
+        "object" => Some(JobKey::Object(named("kind")?.to_owned(), id)),
         _ => None,
     }
 }
@@ -209,9 +211,9 @@ pub(super) fn job_fields(key: &JobKey) -> Vec<(&'static str, &str)> {
     }
 }
 
-/// Whether this can be a user's id: visible ASCII, as `sub` of a token has to be.
-pub(super) fn is_user(user: &str) -> bool {
-    !user.is_empty() && user.len() <= MAX_ID && user.bytes().all(|byte| byte.is_ascii_graphic())
+/// Whether this can be an id: visible ASCII, as `sub` of a token has to be, and all that Stripe makes is.
+pub(super) fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_ID && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]
@@ -231,7 +233,27 @@ mod tests {
             let sent = pairs.collect::<Vec<_>>().join("&");
             assert_eq!(job_key(&Form::parse(&sent)), Some(key));
         }
-        for odd in ["", "about=user", "about=thing&id=x", "about=object&id=x"] {
+    }
+
+    #[test]
+    fn what_can_be_no_jobs_name_names_none() {
+        let of = |length: usize| format!("about=object&kind={}&id=x", "k".repeat(length));
+        assert!(job_key(&Form::parse(&of(MAX_ID))).is_some());
+        let (long_id, long_kind) = (format!("about=user&id={}", "a".repeat(513)), of(MAX_ID + 1));
+        for odd in [
+            "",
+            "about=user",
+            "about=thing&id=x",
+            "about=object&id=x",
+            "about=user&id=a%20b",
+            "about=user&id=a%0Ab",
+            "about=user&id=zo%C3%AB",
+            "about=user&id=%FF",
+            "about=customer&id=cus%201",
+            "about=object&kind=a%20b&id=x",
+            &long_id,
+            &long_kind,
+        ] {
             assert_eq!(job_key(&Form::parse(odd)), None, "{odd}");
         }
     }

@@ -235,7 +235,7 @@ fn webhooks(h: &mut Html, samples: &[Sample]) {
             };
             badge(h, tone, result);
             if result == UNVERIFIED {
-                h.line("small", &[], "no secret of stripe.webhook_secret fits");
+                h.line("small", &[], "no secret of stripe.webhook.secrets fits");
             }
         });
         row.text(&format!("{:.0}", sample.value));

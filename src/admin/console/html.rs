@@ -1,6 +1,8 @@
 //! Writing HTML. What comes from outside goes in as text or as an attribute's value and is escaped there; there is no
 //! way to write it as it is.
 
+use crate::admin::trick::is_trick;
+
 /// Attributes: names are ours, values anybody's.
 pub(super) type Attributes<'a> = &'a [(&'static str, &'a str)];
 
@@ -66,6 +68,7 @@ impl Html {
                 '&' => self.0.push_str("&amp;"),
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
+                '\n' | '\t' => self.0.push(c),
                 c if is_trick(c) => self.0.push('\u{fffd}'),
                 c => self.0.push(c),
             }
@@ -91,13 +94,6 @@ fn is_block(name: &str) -> bool {
     )
 }
 
-/// Control characters, and those that turn the direction of writing: buyers choose their names.
-fn is_trick(c: char) -> bool {
-    let is_bidi =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    (c.is_control() && c != '\n' && c != '\t') || is_bidi
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,8 +112,8 @@ mod tests {
 
     #[test]
     fn what_a_buyer_wrote_plays_no_tricks() {
-        let html = Html::of(|h| h.text("Zoë\n\u{9b}31m\u{202e}x\0"));
-        assert_eq!(html.finish(), "Zoë\n\u{fffd}31m\u{fffd}x\u{fffd}");
+        let html = Html::of(|h| h.text("Zoë\n\t\u{9b}31m\u{202e}x\0\u{61c}"));
+        assert_eq!(html.finish(), "Zoë\n\t\u{fffd}31m\u{fffd}x\u{fffd}\u{fffd}");
     }
 
     proptest! {

@@ -175,7 +175,7 @@ fn outside(around: &Around) -> Vec<Alert> {
         alerts.push(alert(Tone::Bad, text, "/health"));
     }
     if around.webhooks_are_foreign {
-        let text = "Webhooks come, and none is signed with `stripe.webhook_secret`: nothing that is paid is heard of.";
+        let text = "Webhooks come, and none is signed with any of `stripe.webhook.secrets`: nothing that is paid is heard of.";
         alerts.push(alert(Tone::Bad, text, "/health"));
     }
     alerts
@@ -363,7 +363,11 @@ mod tests {
             ..around()
         };
         let told = texts(&outside(&away));
-        for part in ["connection refused", "has mistakes", "webhook_secret"] {
+        for part in [
+            "connection refused",
+            "has mistakes",
+            "stripe.webhook.secrets",
+        ] {
             assert!(told.contains(part), "{part} is not in {told}");
         }
     }

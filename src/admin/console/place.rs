@@ -125,7 +125,7 @@ impl Deed {
             Self::Replay(id) => Some(Action::Replay(id)),
             Self::Retry => act::job_key(form).map(Action::Retry),
             Self::RetryDead => Some(Action::RetryDead),
-            Self::Sync(user) => act::is_user(&user).then_some(Action::Sync(user)),
+            Self::Sync(user) => act::is_id(&user).then_some(Action::Sync(user)),
             Self::Fix => act::job_key(form).map(Action::Fix),
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Jwks;
 use super::set::{KeySet, SetError};
+use crate::cause::cause;
 
 /// Auth0's key set is 3 KiB; a hundred times that is no key set.
 const MAX_BODY: usize = 256 * 1024;
@@ -18,7 +19,7 @@ pub(super) struct Fetcher {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// No connection, a broken one, or no answer in time.
-    #[error("the key set cannot be fetched: {0}")]
+    #[error("the key set cannot be fetched: {}", cause(.0))]
     Request(#[source] reqwest::Error),
     /// An answer that is not 200.
     #[error("the key set's URL answered {0}")]

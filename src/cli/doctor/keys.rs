@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::patience::{CALL, Patience};
-use super::plain::{Plain, cause};
+use super::plain::Plain;
 use super::report::Check;
 use crate::auth::{Config, PublishedKey};
+use crate::cause::cause;
 
 const KEYS: &str = "keys";
 const ISSUER: &str = "issuer";

@@ -1,11 +1,11 @@
 //! Requests apart from the clients of Auth0 and Stripe: the discovery document, the time, the webhook's address.
 
-use std::error::Error;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
 use super::patience::CALL;
+use crate::cause::cause;
 use crate::stripe::API_VERSION;
 use crate::types::Secret;
 
@@ -84,13 +84,4 @@ fn reason(error: &reqwest::Error) -> String {
     } else {
         cause(error)
     }
-}
-
-/// The error at the bottom, which says the most: a refused connection, an unknown name, a certificate.
-pub(super) fn cause(error: &(dyn Error + 'static)) -> String {
-    let mut deepest = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    deepest.to_string()
 }

@@ -17,8 +17,8 @@ impl Webhook {
     }
 
     /// The endpoint that counts: of those that lead here and are switched on the one that lacks the fewest of the events
-    /// that have to be sent, then of all; and one
-    /// that is switched off only where none is on, since what arrives now comes from those that are on.
+    /// that have to be sent, then of all; and one that is switched off only where none is on, since what arrives now comes
+    /// from those that are on.
     pub(in crate::cli) fn best<'a>(
         &self,
         endpoints: &'a [WebhookEndpoint],

@@ -6,6 +6,9 @@ use crate::config::raw::auth0::Auth0;
 use crate::config::read::{At, Field, Invalid};
 use crate::config::report::{Mistake, Mistakes};
 
+/// Beyond it the cache would set aside gigabytes for its own counters alone.
+const MOST_CACHE_BYTES: u64 = 64 << 30;
+
 /// The tenant: how its tokens are verified, and where it is.
 #[derive(Clone, Debug)]
 pub(super) struct Tenant {
@@ -32,6 +35,14 @@ fn tenant(raw: &At<Auth0>, mistakes: &mut Mistakes) -> Option<Tenant> {
         None => vec![url.clone()],
     };
     let cache = raw.token_cache.get()?;
+    if let Some(bytes) = cache
+        .bytes
+        .get()
+        .filter(|bytes| bytes.value.0.0 > MOST_CACHE_BYTES)
+    {
+        let message = "the cache of verified tokens may have 64GiB at most";
+        mistakes.add(Mistake::new(bytes.place, message).help("the default is `32MiB`"));
+    }
     let auth = Config {
         issuers,
         audience: raw.audience.get()?.0.values().cloned().collect(),
@@ -45,7 +56,7 @@ fn tenant(raw: &At<Auth0>, mistakes: &mut Mistakes) -> Option<Tenant> {
         leeway: raw.leeway.value()?,
         jwks: jwks?,
         cache: Cache {
-            entries: cache.entries.value()?,
+            entries: cache.entries.value()?.0,
             bytes: cache.bytes.value()?.0.0,
         },
     };

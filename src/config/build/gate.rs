@@ -157,7 +157,7 @@ fn rate_limit(
     }
     let rate = raw.rate.value();
     let burst = match &raw.burst {
-        Field::Given(burst) => match NonZeroU32::new(burst.value) {
+        Field::Given(burst) => match NonZeroU32::new(burst.value.0) {
             Some(burst) => Some(burst),
             None => mistakes.none(
                 Mistake::new(burst.place, "with a burst of 0 nothing would pass")

@@ -136,15 +136,15 @@ fn unique(list: &List<RawPlan>, mistakes: &mut Mistakes) {
     let mut names = Seen::new("the name");
     let mut roles = Seen::new("the role");
     let mut prices = Seen::new("the price");
-    for plan in &list.items {
+    for (index, plan) in list.items.iter().enumerate() {
         if let Some(name) = plan.name.get() {
-            names.add(&name.value.0, name, mistakes);
+            names.add(index, &name.value.0, name, mistakes);
         }
         if let Some(role) = plan.role.get() {
-            roles.add(&role.value, role, mistakes);
+            roles.add(index, &role.value, role, mistakes);
         }
         for price in priced(plan) {
-            prices.add(&price.value.0, &price, mistakes);
+            prices.add(index, &price.value.0, &price, mistakes);
         }
     }
 }
@@ -158,10 +158,11 @@ fn priced(plan: &RawPlan) -> Vec<At<PriceId>> {
     plan.price.get().cloned().into_iter().chain(many).collect()
 }
 
-/// What earlier plans said.
+/// What was said so far.
 struct Seen {
     what: &'static str,
-    seen: Vec<(String, usize)>,
+    /// The word, the plan it belongs to, and its line.
+    seen: Vec<(String, usize, usize)>,
 }
 
 impl Seen {
@@ -172,20 +173,24 @@ impl Seen {
         }
     }
 
-    fn add<T>(&mut self, word: &str, at: &At<T>, mistakes: &mut Mistakes) {
-        match self.seen.iter().find(|(seen, _)| seen == word) {
-            Some((_, line)) => {
-                let message = format!(
-                    "{} `{word}` belongs to another plan already (line {line})",
-                    self.what
-                );
-                mistakes.add(
-                    Mistake::new(at.place, message)
-                        .help("each plan has its own name, role and prices"),
-                );
+    fn add<T>(&mut self, plan: usize, word: &str, at: &At<T>, mistakes: &mut Mistakes) {
+        let what = self.what;
+        let mistake = match self.seen.iter().find(|(seen, _, _)| seen == word) {
+            Some((_, owner, _)) if *owner == plan => {
+                let message = format!("{what} `{word}` stands twice in this plan");
+                Mistake::new(at.place, message).help("keep one of the two")
             }
-            None => self.seen.push((word.to_owned(), at.place.line)),
-        }
+            Some((_, _, line)) => {
+                let message =
+                    format!("{what} `{word}` belongs to another plan already (line {line})");
+                Mistake::new(at.place, message).help("each plan has its own name, role and prices")
+            }
+            None => {
+                self.seen.push((word.to_owned(), plan, at.place.line));
+                return;
+            }
+        };
+        mistakes.add(mistake);
     }
 }
 

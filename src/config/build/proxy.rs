@@ -25,7 +25,7 @@ const OVERRIDES: [&str; 5] = [
 ];
 
 /// Set by Tollgate or by the connection itself, so they cannot carry an assertion.
-const TAKEN: [&str; 18] = [
+const TAKEN: [&str; 19] = [
     "authorization",
     "connection",
     "content-length",
@@ -35,6 +35,7 @@ const TAKEN: [&str; 18] = [
     "forwarded",
     "host",
     "keep-alive",
+    "proxy",
     "proxy-authenticate",
     "proxy-authorization",
     "proxy-connection",

@@ -11,6 +11,8 @@ use crate::server::{Config, Limits, Listen, TlsFiles};
 
 /// What the HTTP/1.1 parser needs for its buffer, whatever the limit.
 const LEAST_HEADER_BYTES: u64 = 8 * 1024;
+/// Each connection may hold as much before anything is known of who sends it.
+const MOST_HEADER_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(super) fn config(raw: &Server, mistakes: &mut Mistakes) -> Option<Config> {
     let listeners = listeners(raw, mistakes);
@@ -134,6 +136,12 @@ fn limits(raw: &Server, mistakes: &mut Mistakes) -> Option<Limits> {
         let message = "the head of a request needs 8KiB at least";
         mistakes.add(
             Mistake::new(head.place, message).help("write `8KiB` or more; the default is `32KiB`"),
+        );
+    }
+    if let Some(head) = head.filter(|head| head.value.0.0 > MOST_HEADER_BYTES) {
+        let message = "the head of a request may have 16MiB at most";
+        mistakes.add(
+            Mistake::new(head.place, message).help("write `16MiB` or less; the default is `32KiB`"),
         );
     }
     let http2 = raw.http2.get()?;

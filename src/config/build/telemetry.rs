@@ -59,8 +59,13 @@ fn headers(raw: &telemetry::Otlp, mistakes: &mut Mistakes) -> Option<Vec<(String
         .unwrap_or_default()
     {
         if HeaderName::from_bytes(name.as_bytes()).is_err() {
-            let message = format!("`{}` is no name of a header", name.value);
-            mistakes.add(Mistake::new(name.place, message).help("write letters, digits and `-`"));
+            // `x-api-key=…` in one word is the value too.
+            mistakes.mask(name.place);
+            let message = "this is no name of a header";
+            mistakes.add(
+                Mistake::new(name.place, message)
+                    .help("write `name: value`, and letters, digits and `-` in the name"),
+            );
         }
         let value = value?;
         if HeaderValue::from_str(value.expose()).is_err() {

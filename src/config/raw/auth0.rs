@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::read::{OneOrMany, Positive};
 use crate::config::section::{default, defaults, optional, required, section};
 use crate::config::values::{Domain, HttpUrl, SignedWith, Size};
+use crate::config::within::Within;
 use crate::types::{Rate, Secret};
 
 section! {
@@ -54,8 +55,8 @@ section! {
     /// Bounds of the verified-token cache.
     TokenCache {
         /// Tokens, at most; 0 switches the cache off.
-        entries: u64 = default("20000"),
-        /// Memory, at most.
+        entries: Within<u64, 0, 10_000_000> = default("20000"),
+        /// Memory, at most; `64GiB` at most.
         bytes: Positive<Size> = default("32MiB"),
     }
 }

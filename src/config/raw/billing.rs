@@ -10,6 +10,7 @@ use crate::config::report::Mistakes;
 use crate::config::section::{default, optional, required, section};
 use crate::config::tree::{Node, Value};
 use crate::config::values::{HttpUrl, StoreUrl};
+use crate::config::within::Within;
 use crate::config::words::{alternatives, choice, choose};
 use crate::entitlement::{Mode, PastDue};
 use crate::types::Secret;
@@ -83,11 +84,12 @@ section! {
     /// The workers that bring Auth0's roles in line with Stripe.
     Sync {
         /// Users worked on at a time.
-        workers: Positive<usize> = default("4"),
+        workers: Within<usize, 1, 1_000> = default("4"),
         /// A job that has failed for so long is given up as dead, loudly.
         max_age: Positive<Duration> = default("3d"),
         /// How long one try of a job may take, `1s` at least; longer than `stripe.timeout` and `auth0.management.timeout`,
-        /// or it ends before they do. What a replica had in hand when it died is taken up after twice as long.
+        /// or it ends before they do. What a replica had in hand when it died is taken up after twice as long, 20 s at
+        /// most.
         deadline: Positive<Duration> = default("60s"),
     }
 }

@@ -8,6 +8,7 @@ use crate::config::read::{List, OneOrMany};
 use crate::config::section::{default, optional, required, section};
 use crate::config::test_case::Expect;
 use crate::config::values::{AllowedHeader, Origin, Permission};
+use crate::config::within::Within;
 use crate::config::words::choice;
 use crate::gate::Per;
 use crate::policy::{Pattern, Requirement};
@@ -41,7 +42,7 @@ section! {
         /// How fast the bucket fills.
         rate: Rate = required(),
         /// How many may come at once; without it as many as the rate says.
-        burst: u32 = optional(),
+        burst: Within<u32, 0, 1_000_000> = optional(),
         /// Paths it does not count.
         except: List<Pattern> = default("[]"),
     }

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use crate::config::read::{Form, List, OneOrMany, Positive};
 use crate::config::section::{default, defaults, optional, required, section};
 use crate::config::values::{BasePath, Domain, Size};
+use crate::config::within::Within;
 use crate::config::words::choice;
 use crate::policy::Semicolons;
 use crate::types::Secret;
@@ -26,10 +27,10 @@ section! {
         trusted_proxies: List<IpNet> = default("[]"),
         /// The largest request body.
         max_body: Positive<Size> = default("10MiB"),
-        /// The largest request head.
+        /// The largest request head; `8KiB` at least, `16MiB` at most.
         max_header_bytes: Positive<Size> = default("32KiB"),
         /// Header fields of one request, at most.
-        max_headers: Positive<usize> = default("100"),
+        max_headers: Within<usize, 1, 10_000> = default("100"),
         /// How long a client may take to send a request's head.
         header_timeout: Positive<Duration> = default("10s"),
         /// How long the TLS handshake may take.
@@ -39,9 +40,9 @@ section! {
         /// How long requests in flight may go on after a stop was asked for.
         drain_timeout: Positive<Duration> = default("30s"),
         /// Connections open at once.
-        max_connections: Positive<usize> = default("10000"),
+        max_connections: Within<usize, 1, 1_000_000> = default("10000"),
         /// Threads that serve connections; without it, one per processor.
-        workers: Positive<usize> = optional(),
+        workers: Within<usize, 1, 1_024> = optional(),
         /// HTTP/2.
         http2: Http2 = defaults(),
     }
@@ -63,9 +64,9 @@ section! {
     /// Limits of one HTTP/2 connection.
     Http2 {
         /// Streams open at once.
-        max_streams: Positive<u32> = default("128"),
+        max_streams: Within<u32, 1, 10_000> = default("128"),
         /// Streams reset by the client while they still wait to be served.
-        max_resets: Positive<usize> = default("64"),
+        max_resets: Within<usize, 1, 10_000> = default("64"),
     }
 }
 

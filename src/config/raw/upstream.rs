@@ -11,6 +11,7 @@ use crate::config::report::Mistakes;
 use crate::config::section::{default, optional, required, section};
 use crate::config::tree::{Entry, Node, Value};
 use crate::config::values::UpstreamUrl;
+use crate::config::within::Within;
 use crate::config::words::choice;
 use crate::proxy::{HostPolicy, Protocol};
 use crate::types::Secret;
@@ -30,7 +31,7 @@ section! {
         /// How long an unused connection is kept; shorter than the backend's own keep-alive.
         keep_alive: Positive<Duration> = default("4s"),
         /// Connections open at once.
-        max_connections: Positive<usize> = default("1024"),
+        max_connections: Within<usize, 1, 1_000_000> = default("1024"),
         /// The protocol spoken to the backend.
         protocol: Protocol = default("http1"),
         /// Which `Host` the backend sees: the client's, or the one in `url`.

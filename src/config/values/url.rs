@@ -5,6 +5,7 @@ use http::uri::{Authority, Scheme};
 
 use super::tidy;
 use crate::config::read::Form;
+use crate::store::{Postgres, Sqlite, StoreError};
 use crate::types::Secret;
 
 /// An absolute `http` or `https` URL without user, query or fragment.
@@ -124,14 +125,21 @@ impl Form for StoreUrl {
 
     fn parse(text: &str) -> Result<Self, String> {
         let text = tidy(text)?;
-        let known = ["sqlite://", "postgres://", "postgresql://"];
-        if known.iter().any(|scheme| {
-            text.strip_prefix(scheme)
-                .is_some_and(|rest| !rest.is_empty())
-        }) {
-            return Ok(Self(Secret::new(text.to_owned())));
+        let checked = if text.starts_with("sqlite://") {
+            Sqlite::check_url(text)
+        } else if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            Postgres::check_url(text)
+        } else {
+            return Err(
+                "write `sqlite://tollgate.db` or `postgres://user:password@host/database`"
+                    .to_owned(),
+            );
+        };
+        match checked {
+            Ok(()) => Ok(Self(Secret::new(text.to_owned()))),
+            Err(StoreError::Url(what)) => Err(what),
+            Err(other) => Err(other.to_string()),
         }
-        Err("write `sqlite://tollgate.db` or `postgres://user:password@host/database`".to_owned())
     }
 }
 
@@ -187,7 +195,16 @@ mod tests {
     fn the_store_is_sqlite_or_postgres() {
         accepts::<StoreUrl>(
             &["sqlite://t.db", "postgres://u:p@h/d", "postgresql://h/d"],
-            &["mysql://h/d", "sqlite://", "t.db"],
+            &[
+                "mysql://h/d",
+                "sqlite://",
+                "t.db",
+                "sqlite:///x.db?mode=ro",
+                "postgres://u@h:99999/d",
+                "postgres://u@h/d?sslmod=require",
+                "postgres://u@h/d?sslmode=nope",
+                "postgres://u:a/b@h/d",
+            ],
         );
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Reading<'a> {
     pub(super) row: Option<&'a Entitlement>,
     /// The roles that Auth0 names; `None` when it is away.
     pub(super) roles: Option<&'a [String]>,
+    /// The ledger could not be asked, so that what it knows is seen in the permissions alone.
+    pub(super) is_blind: bool,
     /// What the user may do by the token, and by what the ledger knows.
     pub(super) permissions: &'a Permissions,
     pub(super) catalog: &'a Catalog,
@@ -93,7 +95,7 @@ impl<'a> Reading<'a> {
             current_period_end: subscription
                 .and_then(|derived| derived.period_end)
                 .map(timestamp),
-            stale: self.roles.is_none(),
+            stale: self.roles.is_none() || self.is_blind,
         }
     }
 
@@ -149,36 +151,71 @@ impl<'a> Reading<'a> {
         let Some(read) = self.roles.or_else(remembered) else {
             return self.guessed_roles();
         };
+        if self.is_blind {
+            return match self.told_above(read) {
+                Some(plan) => self.with_plan(read, Some(plan)),
+                None => read.to_vec(),
+            };
+        }
         if self.roles.is_some() && !self.is_unconfirmed() {
             return read.to_vec();
         }
-        let plan = self.ledger_plan();
+        self.with_plan(read, self.ledger_plan())
+    }
+
+    /// The roles, with that of this plan in place of those of all plans.
+    fn with_plan(&self, roles: &[String], plan: Option<&Plan>) -> Vec<String> {
         let is_managed = |role: &&String| self.catalog.plan_of_role(role).is_some();
-        let mut roles: Vec<String> = read.iter().filter(|r| !is_managed(r)).cloned().collect();
-        roles.extend(plan.map(|plan| plan.role.clone()));
-        roles
+        let others = roles.iter().filter(|role| !is_managed(role)).cloned();
+        others.chain(plan.map(|plan| plan.role.clone())).collect()
+    }
+
+    /// A bought plan above those of the roles, which the user can do more by than the roles explain: Auth0 may not have
+    /// its role yet, and the ledger, which counts at the gate still, cannot say so.
+    fn told_above(&self, roles: &[String]) -> Option<&'a Plan> {
+        let held = roles
+            .iter()
+            .filter_map(|role| self.catalog.plan_of_role(role));
+        let held = held.filter_map(|plan| self.catalog.rank(&plan.name)).max();
+        let base = self.catalog.base();
+        let explained = roles
+            .iter()
+            .flat_map(|role| self.catalog.permissions_of(role))
+            .chain(base.into_iter().flat_map(|plan| &plan.permissions));
+        let explained: BTreeSet<&String> = explained.collect();
+        let told = self.told_plan(|held| explained.contains(held));
+        told.filter(|plan| self.catalog.rank(&plan.name) > held)
+    }
+
+    /// The bought plan that what the user can do tells of, apart from what is explained without it.
+    fn told_plan(&self, is_explained: impl Fn(&String) -> bool) -> Option<&'a Plan> {
+        let is_told = |plan: &&Plan| {
+            is_bought(plan)
+                && self.holds_all(&plan.permissions)
+                && !plan.permissions.iter().all(&is_explained)
+        };
+        let told = self.catalog.plans().iter().filter(is_told);
+        told.reduce(|best, next| {
+            let is_more = next.permissions.len() > best.permissions.len();
+            if is_more { next } else { best }
+        })
+    }
+
+    fn holds_all(&self, permissions: &[String]) -> bool {
+        let mut permissions = permissions.iter();
+        permissions.all(|name| self.permissions.contains(name))
     }
 
     /// The roles of a user whom neither Auth0 nor the ledger can tell of now: the ledger's plan, else what the token can
     /// do says. Somebody who has paid must not be told otherwise because Auth0 is away.
     fn guessed_roles(&self) -> Vec<String> {
-        let holds_all = |held: &[String]| held.iter().all(|name| self.permissions.contains(name));
         let admin = self.catalog.roles().iter().find(|role| {
             let is_plans = self.catalog.plan_of_role(&role.name).is_some();
-            !is_plans && self.is_admin(&role.name) && holds_all(&role.permissions)
+            !is_plans && self.is_admin(&role.name) && self.holds_all(&role.permissions)
         });
         let base = self.catalog.base();
-        let is_told = |plan: &&Plan| {
-            let is_basic = |held| base.is_some_and(|base| base.permissions.contains(held));
-            is_bought(plan)
-                && holds_all(&plan.permissions)
-                && !plan.permissions.iter().all(is_basic)
-        };
-        let told = self.catalog.plans().iter().filter(is_told);
-        let told = told.reduce(|best, next| {
-            let is_more = next.permissions.len() > best.permissions.len();
-            if is_more { next } else { best }
-        });
+        let is_basic = |held: &String| base.is_some_and(|base| base.permissions.contains(held));
+        let told = self.told_plan(is_basic);
         let decided = self
             .ledger_plan()
             .filter(|plan| is_bought(plan) || self.is_decisive());
@@ -256,6 +293,7 @@ fn iso(millis: UnixMillis) -> String {
 mod tests {
     use super::super::super::testing::catalog;
     use super::*;
+    use crate::entitlement::Role;
     use crate::store::Derived;
     use serde_json::{Value, json};
 
@@ -274,6 +312,7 @@ mod tests {
                 ends: (plan == "monthly").then_some(true),
                 period_end: (plan == "monthly").then_some(1_700_086_400),
                 recheck_at: None,
+                terms: None,
             },
             changed_at: changed.map(|age| NOW - age),
             confirmed_at: confirmed.then_some(NOW),
@@ -288,6 +327,7 @@ mod tests {
         let reading = Reading {
             row,
             roles: roles.as_deref(),
+            is_blind: false,
             permissions: &Permissions::new([]),
             catalog: &catalog(),
             now: NOW,
@@ -359,6 +399,7 @@ mod tests {
             let reading = Reading {
                 row: None,
                 roles: Some(&roles),
+                is_blind: false,
                 permissions: &permissions,
                 catalog: &catalog,
                 now: NOW,
@@ -424,6 +465,7 @@ mod tests {
             let reading = Reading {
                 row,
                 roles: None,
+                is_blind: false,
                 permissions: &permissions,
                 catalog: &catalog,
                 now: NOW,
@@ -447,6 +489,79 @@ mod tests {
     }
 
     #[test]
+    fn without_the_ledger_what_the_user_may_do_tells_of_a_plan_above_those_of_the_roles() {
+        let catalog = catalog();
+        let ask = |roles: &[&str], held: &[&str]| {
+            let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+            let permissions = Permissions::new(held.iter().copied());
+            let reading = Reading {
+                row: None,
+                roles: Some(&roles),
+                is_blind: true,
+                permissions: &permissions,
+                catalog: &catalog,
+                now: NOW,
+                decisive: DECISIVE,
+            };
+            let status = reading.status();
+            assert!(status.stale);
+            (status.plan_type, status.roles.join(" "))
+        };
+        let (basic, premium) = ("read:basic-content", "read:premium-content");
+        for (roles, held, plan, shown) in [
+            (
+                &["free-user"][..],
+                &[basic, premium][..],
+                "monthly",
+                "premium-monthly",
+            ),
+            (&[], &[basic, premium], "monthly", "premium-monthly"),
+            (
+                &["free-user", "admin"],
+                &[basic, premium],
+                "monthly",
+                "admin premium-monthly",
+            ),
+            (
+                &["premium-lifetime"],
+                &[basic, premium],
+                "lifetime",
+                "premium-lifetime",
+            ),
+            (&["premium-monthly"], &[basic], "monthly", "premium-monthly"),
+            (
+                &["free-user", "admin"],
+                &[basic, "access:admin-panel"],
+                "admin",
+                "free-user admin",
+            ),
+            (&["free-user"], &[basic], "free", "free-user"),
+            (&[], &[], "free", ""),
+        ] {
+            let expected = (plan.to_owned(), shown.to_owned());
+            assert_eq!(ask(roles, held), expected, "{roles:?} {held:?}");
+        }
+        // What another role lets the user do tells of no plan.
+        let mut roles = catalog.roles().to_vec();
+        roles.push(Role {
+            name: "guest".into(),
+            permissions: vec![basic.into(), premium.into()],
+        });
+        let catalog = Catalog::new(catalog.plans().to_vec(), roles);
+        let (permissions, roles) = (Permissions::new([basic, premium]), ["guest".to_owned()]);
+        let reading = Reading {
+            row: None,
+            roles: Some(&roles),
+            is_blind: true,
+            permissions: &permissions,
+            catalog: &catalog,
+            now: NOW,
+            decisive: DECISIVE,
+        };
+        assert_eq!(reading.status().plan_type, "free");
+    }
+
+    #[test]
     fn a_plan_is_held_by_the_same_reading_and_without_auth0_by_the_ledger_alone() {
         let catalog = catalog();
         let premium = Permissions::new(["read:basic-content", "read:premium-content"]);
@@ -455,6 +570,7 @@ mod tests {
             let reading = Reading {
                 row,
                 roles: roles.as_ref().map(<[String; 1]>::as_slice),
+                is_blind: false,
                 permissions: &premium,
                 catalog: &catalog,
                 now: NOW,

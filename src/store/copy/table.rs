@@ -131,6 +131,7 @@ pub(super) const TABLES: [Table; 10] = [
             ("activated_at", Integer),
             ("roles", Text),
             ("metadata", Text),
+            ("terms", Text),
         ],
     },
     Table {

@@ -142,6 +142,23 @@ pub(super) async fn hold(tx: &mut PgConnection, job: &Job) -> Result<(), StoreEr
         .ok_or(StoreError::LeaseLost)
 }
 
+/// Keeps the job for `lease_ms` from now.
+pub(super) async fn renew(
+    connection: &mut PgConnection,
+    job: &Job,
+    now: UnixMillis,
+    lease_ms: i64,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE jobs SET run_at = $3 WHERE key = $1 AND lease = $2";
+    let renewed = sqlx::query(sql)
+        .bind(job.key.to_string())
+        .bind(&job.lease)
+        .bind(now.saturating_add(lease_ms))
+        .execute(connection)
+        .await?;
+    one(renewed.rows_affected())
+}
+
 /// Ends the job: it is gone, or queued again when it was asked for while it ran, which is then said.
 pub(super) async fn close(
     tx: &mut PgConnection,

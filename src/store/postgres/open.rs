@@ -1,15 +1,18 @@
 //! From `store.url` to connections: how a server is reached, and what every connection keeps to.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::super::{Outage, StoreError};
-use super::migrate;
+use super::super::{Outage, Signals, StoreError};
+use super::{Postgres, listen, migrate};
 
 /// Connections of one process. Workers, webhooks and readers hold one for some milliseconds each; a server takes a
 /// hundred by default, which is to do for several replicas.
@@ -17,7 +20,7 @@ const CONNECTIONS: u32 = 10;
 /// How long a caller waits for a connection, and how long one may take to be made.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a start waits for a database that is not there yet: containers of one composition start in any order.
-pub(super) const START_PATIENCE: Duration = Duration::from_secs(20);
+const START_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a command does.
 pub(super) const COMMAND_PATIENCE: Duration = Duration::from_secs(3);
 /// How often a server that is not there yet is tried.
@@ -54,6 +57,65 @@ const PARAMETERS: [&str; 17] = [
     "statement-cache-capacity",
 ];
 
+impl Postgres {
+    /// Whether `url` can name a ledger; nothing is opened.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Url`], which never holds a part of a password.
+    pub fn check_url(url: &str) -> Result<(), StoreError> {
+        options(url).map(drop)
+    }
+
+    /// Opens the ledger that `url` names, and brings its schema up to date; replicas may do so at once. A database that
+    /// does not answer is waited for, 20 seconds at most. The runtime that this runs on must live as long as the store.
+    ///
+    /// `postgres://user:password@host:port/database?sslmode=verify-full`; what is left out is taken from the environment
+    /// as other clients do (`PGPASSWORD`, `~/.pgpass`).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Url`] when it is no such URL, [`StoreError::Newer`] and [`StoreError::Migration`] when the schema
+    /// is not ours, [`StoreError::Unavailable`] when the database cannot be used.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let options = options(url)?;
+        let first = ready(&options, START_PATIENCE).await?;
+        Ok(Self::new(&options, first).await)
+    }
+
+    /// Opens a ledger for a command, which does not wait for long.
+    ///
+    /// # Errors
+    ///
+    /// As [`Postgres::open`].
+    pub async fn open_existing(url: &str) -> Result<Self, StoreError> {
+        let options = options(url)?;
+        let first = ready(&options, COMMAND_PATIENCE).await?;
+        Ok(Self::new(&options, first).await)
+    }
+
+    async fn new(options: &PgConnectOptions, first: PgConnection) -> Self {
+        close(first).await;
+        let signals = Arc::<Signals>::default();
+        let me = format!("{:032x}", fastrand::u128(..));
+        let hear = listen::listen(options.clone(), Arc::clone(&signals), me.clone());
+        let mut listener = JoinSet::new();
+        listener.spawn(hear);
+        Self {
+            pool: pool(options),
+            home: Handle::current(),
+            signals,
+            me,
+            _listener: listener,
+        }
+    }
+
+    /// A connection of its own to a ledger that is brought up to date, for who moves the whole of it.
+    pub(in crate::store) async fn connect(url: &str) -> Result<PgConnection, StoreError> {
+        ready(&options(url)?, COMMAND_PATIENCE).await
+    }
+}
+
 /// Reads `postgres://user:password@host:port/database?sslmode=verify-full`.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let wrong = |what: String| {
@@ -71,6 +133,12 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
         return Err(wrong("it holds a #, which is written %23".to_owned()));
     }
     let (_, query) = url.split_once('?').unwrap_or((url, ""));
+    // It may be the rest of a password.
+    if query.contains('@') {
+        return Err(wrong(
+            "it holds an @ after a ?; in a password these are written %40 and %3F".to_owned(),
+        ));
+    }
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, _) = pair.split_once('=').unwrap_or((pair, ""));
         if !PARAMETERS.contains(&name) {
@@ -78,7 +146,11 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
         }
     }
     let options = PgConnectOptions::from_str(url)
-        .map_err(|error| wrong(format!("it cannot be read ({error})")))?;
+        .map_err(|error| {
+            wrong(format!(
+                "it cannot be read ({error}); in a user or a password : / ? @ are written %3A %2F %3F %40"
+            ))
+        })?;
     Ok(options
         .application_name("tollgate")
         .options(SETTINGS)
@@ -184,6 +256,8 @@ mod tests {
             "postgres://me:hunter2@h/d?sslmode=hunter",
             "postgres://me:a#hunter2@h/d",
             "postgres://me:hunter2/x@h/d",
+            "postgres://me:a?hunter2@h/d",
+            "postgres://me:a?b=hunter2@h/d",
         ] {
             let error = options(url).expect_err(url).to_string();
             assert!(error.contains("write postgres://user:"), "{error}");

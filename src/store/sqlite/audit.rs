@@ -3,7 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
-use super::super::words::known;
+use super::super::words::{known, text};
 use super::super::{Action, Cause, LONGEST_LIST, RoleChange, StoreError};
 
 pub(super) async fn add(tx: &mut SqliteConnection, change: &RoleChange) -> Result<(), StoreError> {
@@ -17,7 +17,7 @@ pub(super) async fn add(tx: &mut SqliteConnection, change: &RoleChange) -> Resul
         .bind(&change.cause.why)
         .bind(&change.cause.event)
         .bind(change.at)
-        .bind(&change.error)
+        .bind(change.error.as_deref().map(text))
         .execute(tx)
         .await?;
     Ok(())

@@ -70,14 +70,15 @@ async fn held(tx: &mut SqliteConnection, job: &Job) -> Result<Entitlement, Store
 async fn write(tx: &mut SqliteConnection, mut row: Entitlement) -> Result<Entitlement, StoreError> {
     row.sequence = next(tx, "sequence", 1).await?.start;
     let sql = "INSERT INTO entitlements (user_id, sequence, generation, plan, paid, backing, status, ends, period_end,
-                                         recheck_at, changed_at, confirmed_at, activated_at, roles, metadata)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+                                         recheck_at, changed_at, confirmed_at, activated_at, roles, metadata, terms)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
                ON CONFLICT (user_id) DO UPDATE SET
                    sequence = excluded.sequence, generation = excluded.generation, plan = excluded.plan,
                    paid = excluded.paid, backing = excluded.backing, status = excluded.status,
                    ends = excluded.ends, period_end = excluded.period_end, recheck_at = excluded.recheck_at,
                    changed_at = excluded.changed_at, confirmed_at = excluded.confirmed_at,
-                   activated_at = excluded.activated_at, roles = excluded.roles, metadata = excluded.metadata";
+                   activated_at = excluded.activated_at, roles = excluded.roles, metadata = excluded.metadata,
+                   terms = excluded.terms";
     sqlx::query(sql)
         .bind(&row.user)
         .bind(row.sequence)
@@ -94,6 +95,7 @@ async fn write(tx: &mut SqliteConnection, mut row: Entitlement) -> Result<Entitl
         .bind(row.activated_at)
         .bind(row.roles.as_deref().map(list_of))
         .bind(&row.metadata)
+        .bind(&row.derived.terms)
         .execute(tx)
         .await?;
     Ok(row)
@@ -167,6 +169,20 @@ pub(super) async fn recheck(tx: &mut SqliteConnection, now: UnixMillis) -> Resul
     Ok(asked)
 }
 
+pub(super) async fn of_other_terms(
+    pool: &SqlitePool,
+    terms: &str,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT user_id FROM entitlements
+               WHERE terms IS NOT ?1 AND user_id > ?2
+                     AND NOT EXISTS (SELECT 1 FROM jobs WHERE key = 'user:' || user_id)
+               ORDER BY user_id LIMIT ?3";
+    let users = sqlx::query_scalar(sql).bind(terms).bind(after).bind(limit);
+    Ok(users.fetch_all(pool).await?)
+}
+
 fn read(row: &SqliteRow) -> Result<Entitlement, StoreError> {
     let roles: Option<String> = row.try_get("roles")?;
     let roles = roles.map(|roles| serde_json::from_str(&roles)).transpose();
@@ -180,6 +196,7 @@ fn read(row: &SqliteRow) -> Result<Entitlement, StoreError> {
             ends: row.try_get("ends")?,
             period_end: row.try_get("period_end")?,
             recheck_at: row.try_get("recheck_at")?,
+            terms: row.try_get("terms")?,
         },
         sequence: row.try_get("sequence")?,
         generation: row.try_get("generation")?,

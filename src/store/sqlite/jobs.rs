@@ -6,7 +6,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{QueryBuilder, Row, Sqlite as Dialect};
 
 use super::super::batch::Request;
-use super::super::words::known;
+use super::super::words::{known, text};
 use super::super::{
     Cause, Job, JobKey, JobState, JobStatus, Priority, StoreError, Totals, UnixMillis,
 };
@@ -124,6 +124,23 @@ pub(super) async fn hold(tx: &mut SqliteConnection, job: &Job) -> Result<(), Sto
         .ok_or(StoreError::LeaseLost)
 }
 
+/// Keeps the job for `lease_ms` from now.
+pub(super) async fn renew(
+    tx: &mut SqliteConnection,
+    job: &Job,
+    now: UnixMillis,
+    lease_ms: i64,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE jobs SET run_at = ?3 WHERE key = ?1 AND lease = ?2";
+    let renewed = sqlx::query(sql)
+        .bind(job.key.to_string())
+        .bind(&job.lease)
+        .bind(now.saturating_add(lease_ms))
+        .execute(tx)
+        .await?;
+    one(renewed.rows_affected())
+}
+
 /// Ends the job: it is gone, or queued again when it was asked for while it ran, which is then said.
 pub(super) async fn close(
     tx: &mut SqliteConnection,
@@ -166,7 +183,7 @@ pub(super) async fn retry(
         .bind(job.key.to_string())
         .bind(&job.lease)
         .bind(run_at)
-        .bind(error)
+        .bind(text(error))
         .execute(tx)
         .await?;
     one(done.rows_affected())
@@ -190,7 +207,7 @@ pub(super) async fn park(
         .bind(&job.lease)
         .bind(job.generation)
         .bind(now)
-        .bind(error)
+        .bind(text(error))
         .fetch_optional(tx)
         .await?;
     queued.ok_or(StoreError::LeaseLost)

@@ -7,9 +7,10 @@ use sqlx::sqlite::SqlitePool;
 use super::super::StoreError;
 
 /// Every migration that was ever released, in order. One that has run anywhere is never changed.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "ledger", include_str!("migrations/0001_ledger.sql")),
     (2, "looks", include_str!("migrations/0002_looks.sql")),
+    (3, "terms", include_str!("migrations/0003_terms.sql")),
 ];
 
 /// Runs what has not run yet.

@@ -13,6 +13,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection};
 
 use super::super::StoreError;
+use super::Sqlite;
 
 /// How long a connection waits for a lock of another process. Short, so that a webhook gets its 503 while Stripe
 /// still listens.
@@ -27,6 +28,17 @@ const READERS: u32 = 4;
 /// How long a server waits for the one before it to let go of the ledger, and how often it looks.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
 const CLAIM_LOOK: Duration = Duration::from_millis(50);
+
+impl Sqlite {
+    /// Whether `url` can name a ledger; nothing is opened.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Url`].
+    pub fn check_url(url: &str) -> Result<(), StoreError> {
+        Place::parse(url).map(drop)
+    }
+}
 
 /// Where the ledger is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -67,7 +67,7 @@ fn probe(right: Right) -> Result<Call, Error> {
         Right::ProductsRead => look("/v1/products/{id}", "prod_tollgateprobe"),
         Right::PaymentIntentsRead => look(super::PAYMENT_INTENT, "pi_tollgateprobe"),
         Right::ChargesRead => look(super::CHARGE, "ch_tollgateprobe"),
-        Right::RefundsRead => Ok(list("/v1/refunds")),
+        Right::RefundsRead => Ok(list(super::whose::REFUNDS)),
         Right::DisputesRead => Ok(list(super::purchase::DISPUTES)),
         Right::InvoicesRead => look(super::whose::INVOICE, "in_tollgateprobe"),
         Right::EventsRead => look(super::EVENT, "evt_tollgateprobe"),

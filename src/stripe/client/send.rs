@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::call::Call;
 use super::refusal;
 use super::retry::{self, Patience};
+use crate::cause::cause;
 use crate::stripe::error::{Error, Kind};
 use crate::stripe::{API_VERSION, Config, json};
 use crate::telemetry::Metrics;
@@ -38,6 +39,8 @@ pub(super) struct Sender {
 /// An attempt that failed.
 struct Failure {
     kind: Kind,
+    /// What lies at the bottom of it, where the network failed: a refused connection, an unknown name, a certificate.
+    cause: Option<String>,
     /// Whether another attempt may help.
     again: bool,
     /// 403: the key is known, and lacks the right. With 401 it is not known.
@@ -124,6 +127,7 @@ impl Sender {
                 Err(Failure {
                     // A request that cannot be built will not be built next time.
                     again: !error.is_builder(),
+                    cause: Some(cause(&error.without_url())),
                     ..Failure::unreachable()
                 })
             }
@@ -177,6 +181,7 @@ async fn read(call: &Call, mut answer: reqwest::Response) -> Result<Value, Failu
     let retry_after = retry::asked(answer.headers());
     let failed = |kind, again| Failure {
         kind,
+        cause: None,
         again,
         forbidden: status == StatusCode::FORBIDDEN,
         request_id: request_id.clone(),
@@ -190,7 +195,12 @@ async fn read(call: &Call, mut answer: reqwest::Response) -> Result<Value, Failu
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => break,
-            Err(_) => return Err(failed(Kind::Unreachable, true)),
+            Err(error) => {
+                return Err(Failure {
+                    cause: Some(cause(&error.without_url())),
+                    ..failed(Kind::Unreachable, true)
+                });
+            }
         }
     }
     let body: Option<Value> = serde_json::from_slice(&body).ok();
@@ -220,6 +230,7 @@ fn log_failure(call: &Call, failure: &Failure, wait: Option<Duration>) {
         stripe.request_id = failure.request_id.as_deref(),
         retry.in_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
         error = %failure.kind,
+        cause = failure.cause.as_deref(),
         "a request to Stripe failed"
     );
 }
@@ -228,6 +239,7 @@ impl Failure {
     fn unreachable() -> Self {
         Self {
             kind: Kind::Unreachable,
+            cause: None,
             again: true,
             forbidden: false,
             request_id: None,

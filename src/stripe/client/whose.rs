@@ -12,6 +12,11 @@ use crate::stripe::object::{Whose, read};
 pub(super) const INVOICE: &str = "/v1/invoices/{id}";
 const DISPUTE: &str = "/v1/disputes/{id}";
 const REFUND: &str = "/v1/refunds/{id}";
+pub(super) const REFUNDS: &str = "/v1/refunds";
+
+/// Pages that are gone through for one object. Its event tells of something new, and the newest stand first: five
+/// hundred leave room for whoever asks late.
+const PAGES: usize = 5;
 
 const UNSEEN: &str = "whom some things name stays unknown";
 
@@ -61,6 +66,40 @@ impl Client {
             _ => {}
         }
         Ok(Some(whose))
+    }
+
+    /// Whose the dispute or refund `id` is, which is not to be asked for by itself: it is looked for among the newest.
+    /// `None` when it is not there, or there is no such list.
+    ///
+    /// # Errors
+    ///
+    /// When Stripe cannot be asked, or refuses.
+    pub async fn whose_listed(&self, object: &str, id: &str) -> Result<Option<Whose>, Error> {
+        let list = match object {
+            "dispute" => super::purchase::DISPUTES,
+            "refund" => REFUNDS,
+            _ => return Ok(None),
+        };
+        let mut after = None;
+        for _ in 0..PAGES {
+            let call = Call::get(list, Params::none());
+            let whole = |object: &Value| Some(object.clone());
+            let page = self.sender.page(call, after.as_deref(), whole).await;
+            let Some(page) = self.unless_lacking(page, UNSEEN)? else {
+                return Ok(None);
+            };
+            let is_it = |object: &&Value| json::id_of(object).as_deref() == Some(id);
+            if let Some(found) = page.items.iter().find(is_it) {
+                let mut whose = read::whose(found).ok_or_else(|| super::unreadable(list))?;
+                self.follow(object, found, &mut whose).await?;
+                return Ok(Some(whose));
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(None)
     }
 
     /// Goes from a dispute or refund to its charge, from there to its payment, and from there to the session that

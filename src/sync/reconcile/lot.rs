@@ -158,7 +158,8 @@ fn may_give_access(status: &SubscriptionStatus) -> bool {
     }
 }
 
-fn sells(prices: &[String], catalog: &Catalog) -> bool {
+/// Whether some plan is sold at one of `prices`.
+pub(super) fn sells(prices: &[String], catalog: &Catalog) -> bool {
     let mut prices = prices.iter();
     prices.any(|price| catalog.plan_of_price(price).is_some())
 }

@@ -50,6 +50,7 @@ fn is_order(failure: &Failure) -> bool {
         | Failure::UnknownCustomer(_)
         | Failure::UnknownCheckout(_)
         | Failure::Late(_)
+        | Failure::NotKept
         | Failure::Broken => false,
     }
 }
@@ -64,6 +65,7 @@ impl From<Failure> for Trouble {
             | Failure::UnknownCustomer(_)
             | Failure::UnknownCheckout(_)
             | Failure::Late(_)
+            | Failure::NotKept
             | Failure::Broken) => Self::Away(other.to_string()),
         }
     }

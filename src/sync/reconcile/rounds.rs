@@ -105,19 +105,28 @@ fn tell(looked: &Looked, mended: Option<&Mended>) {
     let (drift, failed) = (looked.drift.len(), looked.failed.len());
     let fixed = mended.map_or(0, |mended| mended.fixed.len());
     let held_back = mended.map_or(0, |mended| mended.held_back);
-    if drift == 0 && failed == 0 {
-        tracing::info!(
-            users,
-            "every user was looked at: Auth0 says what Stripe says"
-        );
-    } else {
+    let notes = (!looked.notes.is_empty()).then(|| looked.notes.join("; "));
+    if drift > 0 || failed > 0 {
         tracing::warn!(
             users,
             reconcile.drift = drift,
             reconcile.fixed = fixed,
             reconcile.failed = failed,
             reconcile.held_back = held_back,
+            reconcile.notes = notes,
             "every user was looked at, and not all are as Stripe says: `tollgate reconcile` shows who"
+        );
+    } else if !looked.is_whole {
+        tracing::warn!(
+            users,
+            reconcile.notes = notes,
+            "nobody was found who is not as Stripe says, but not everything could be read"
+        );
+    } else {
+        tracing::info!(
+            users,
+            reconcile.notes = notes,
+            "every user was looked at: Auth0 says what Stripe says"
         );
     }
 }

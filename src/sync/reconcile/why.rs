@@ -1,6 +1,7 @@
 //! Why somebody is told of, in one plain sentence. Pure.
 
 use super::compare::{Unlike, plan_of};
+use super::lot::sells;
 use crate::entitlement::{Backing, Catalog, DisputeStatus, Entitlement, Payment};
 use crate::store::DriftKind;
 use crate::stripe::{CheckoutSession, SessionMode, SessionStatus};
@@ -59,20 +60,16 @@ fn says(entitlement: &Entitlement, owned: &Owned<'_>, catalog: &Catalog) -> Stri
 
 /// What was bought, and gives no access.
 fn over(owned: &Owned<'_>, catalog: &Catalog) -> String {
-    let sells = |prices: &[String]| {
-        let mut prices = prices.iter();
-        prices.any(|price| catalog.plan_of_price(price).is_some())
-    };
     let subscriptions = owned
         .subscriptions
         .iter()
-        .filter(|one| sells(&one.prices))
+        .filter(|one| sells(&one.prices, catalog))
         .map(|one| format!("{} is {}", one.id, one.status.as_str()));
     let sessions = owned
         .sessions
         .iter()
         .filter(|one| one.mode == SessionMode::Payment && one.status == SessionStatus::Complete)
-        .filter(|one| sells(&one.prices))
+        .filter(|one| sells(&one.prices, catalog))
         .map(|one| money(one));
     let all: Vec<String> = subscriptions.chain(sessions).take(NAMED).collect();
     if all.is_empty() {

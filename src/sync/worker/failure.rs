@@ -38,6 +38,9 @@ pub(in crate::sync) enum Failure {
     /// Everything together took too long.
     #[error("it was not done within {}", format_duration(*.0))]
     Late(Duration),
+    /// The ledger did not say in time that the job is still this process's.
+    #[error("the ledger did not answer, and another worker may have the job by now")]
+    NotKept,
     /// A bug of ours.
     #[error("it broke in the middle")]
     Broken,
@@ -61,7 +64,7 @@ impl Failure {
                 | StoreError::File { .. } => false,
             },
             Self::UnknownCustomer(_) | Self::UnknownCheckout(_) => false,
-            Self::Late(_) | Self::Broken => true,
+            Self::Late(_) | Self::NotKept | Self::Broken => true,
         }
     }
 
@@ -74,6 +77,7 @@ impl Failure {
             | Self::UnknownCustomer(_)
             | Self::UnknownCheckout(_)
             | Self::Late(_)
+            | Self::NotKept
             | Self::Broken => None,
         }
     }
@@ -103,7 +107,7 @@ impl Failure {
                 "look the request up in Stripe's dashboard, mend what it names, then `tollgate events replay`"
                     .to_owned()
             }
-            Self::Store(_) => "look at the ledger's database, then `tollgate events replay`".to_owned(),
+            Self::Store(_) | Self::NotKept => "look at the ledger's database, then `tollgate events replay`".to_owned(),
             Self::UnknownCustomer(_) | Self::UnknownCheckout(_) => "nothing is taken away; see that `stripe.secret_key` is of the account and mode \
                 that this ledger belongs to, then `tollgate events replay`"
                 .to_owned(),

@@ -35,7 +35,10 @@ impl Sync {
             match self.owner_of_object(object, id).await {
                 // Not every object can be asked for by itself where this runs.
                 Err(Failure::Stripe(error)) if !error.is_retryable() => {
-                    let found = self.owner_by_snapshot(job).await?;
+                    let found = match self.owner_by_snapshot(job).await? {
+                        Some(found) => Some(found),
+                        None => None,
+                    };
                     found.ok_or(error)?
                 }
                 found => found?,
@@ -47,6 +50,15 @@ impl Sync {
     async fn owner_of_object(&self, object: &str, id: &str) -> Result<Match, Failure> {
         let whose = self.parts.stripe.whose(object, id).await?;
         Ok(whose.map_or(Match::Nobody, |whose| belongs(&whose.owner, whose.customer)))
+    }
+
+    /// Whose the object is as a list of such has it; `None` where that does not lead on.
+    async fn owner_by_list(&self, object: &str, id: &str) -> Result<Option<Match>, Failure> {
+        match self.parts.stripe.whose_listed(object, id).await {
+            Ok(whose) => Ok(whose.map(|whose| belongs(&whose.owner, whose.customer))),
+            Err(error) if error.is_retryable() => Err(error.into()),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Whose the object of a thin event is by the snapshot that the event names; `None` where that does not lead on.

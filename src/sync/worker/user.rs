@@ -25,7 +25,7 @@ impl Sync {
         self.must_not_lose(user, &reading, &entitlement, &terms.catalog)
             .await?;
         let row = self
-            .write_down(job, user, &owned, &entitlement, &terms.catalog)
+            .write_down(job, user, &owned, &entitlement, &terms)
             .await?;
         // After it: a checkout that is closed is not looked at any more, so what it gave must stand by then.
         self.record(user, &reading, &owned, &terms.catalog).await?;
@@ -77,7 +77,7 @@ impl Sync {
         user: &str,
         owned: &Owned<'_>,
         entitlement: &Entitlement,
-        catalog: &Catalog,
+        terms: &Terms,
     ) -> Result<store::Entitlement, Failure> {
         let store = &self.parts.store;
         let before = store.entitlement(user).await?;
@@ -92,7 +92,8 @@ impl Sync {
             known.filter(|at| (now + 1..=soon).contains(at))
         };
         derived.recheck_at = derived.recheck_at.into_iter().chain(recheck_at).min();
-        let changed = is_another(before.as_ref(), &derived, catalog);
+        derived.terms = Some(terms.fingerprint());
+        let changed = is_another(before.as_ref(), &derived, &terms.catalog);
         Ok(store.derived(job, &derived, changed, now).await?)
     }
 }
@@ -143,6 +144,7 @@ fn derived(entitlement: &Entitlement, owned: &Owned<'_>, now: UnixSeconds) -> De
         ends: subscription.map(|subscription| subscription.ends),
         period_end,
         recheck_at: recheck_at(entitlement.changes_at, period_end, now),
+        terms: None,
     }
 }
 

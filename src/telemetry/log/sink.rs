@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Bytes held back at most. A reader that stops costs no more memory than this.
@@ -12,12 +11,15 @@ const MAX_HELD: usize = 4 << 20;
 const ENOUGH: usize = 64 << 10;
 /// How long a line that is not urgent may wait.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// How long the end of the process waits for a reader of its last lines.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 pub(super) struct Sink {
     state: Mutex<State>,
     wake: Condvar,
+    /// The thread has ended.
+    ended: Condvar,
     dropped: AtomicU64,
-    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
@@ -25,6 +27,17 @@ struct State {
     held: Vec<u8>,
     urgent: bool,
     closed: bool,
+    ended: bool,
+}
+
+/// Tells that the thread has ended, however it does.
+struct End<'a>(&'a Sink);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.ended.notify_all();
+    }
 }
 
 impl Sink {
@@ -33,14 +46,16 @@ impl Sink {
         let sink = Arc::new(Self {
             state: Mutex::default(),
             wake: Condvar::new(),
+            ended: Condvar::new(),
             dropped: AtomicU64::new(0),
-            thread: Mutex::default(),
         });
         let writer = Arc::clone(&sink);
-        let thread = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("log".into())
-            .spawn(move || writer.empty_into(out))?;
-        *sink.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+            .spawn(move || {
+                let _end = End(&writer);
+                writer.empty_into(out);
+            })?;
         Ok(sink)
     }
 
@@ -64,19 +79,15 @@ impl Sink {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Writes what is held and ends the thread.
+    /// Writes what is held and ends the thread. A reader that has stopped must not keep the process: its lines are lost.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        let mut state = self.lock();
+        state.closed = true;
         self.wake.notify_one();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(thread) = thread {
-            // It can only have panicked inside `write`, and then there is nowhere to tell.
-            let _ = thread.join();
-        }
+        let _ended = self
+            .ended
+            .wait_timeout_while(state, LAST_LINES, |state| !state.ended)
+            .unwrap_or_else(PoisonError::into_inner);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -175,7 +186,8 @@ mod tests {
             sink.write(&line, true);
         }
         assert!(sink.dropped() >= 10);
-        drop(free);
+        // Nor does it keep the process from ending.
         sink.close();
+        drop(free);
     }
 }

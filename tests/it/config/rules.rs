@@ -140,6 +140,11 @@ const RULES: &[(&str, &str, &str)] = &[
     ),
     ("role: premium,", "role: premum,", "did you mean `premium`?"),
     (
+        "price: price_a,",
+        "prices: [price_a, price_b, price_a],",
+        "the price `price_a` stands twice in this plan",
+    ),
+    (
         "name: monthly",
         "name: free",
         "the name `free` belongs to another plan",
@@ -209,6 +214,7 @@ const RULES: &[(&str, &str, &str)] = &[
         "server: { max_header_bytes: 1KiB }\nstore:",
         "8KiB at least",
     ),
+    ("store:", "server: { workers: 0 }\nstore:", "more than 0"),
     (
         "store:",
         "server: { base_path: /api/ }\nstore:",

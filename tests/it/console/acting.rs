@@ -226,6 +226,15 @@ async fn an_operator_retries_one_job_and_one_that_is_not_there_is_told() {
         400,
         "does not say",
     );
+    let long = "x".repeat(513);
+    for odd in [
+        [("about", "user"), ("id", "not a user"), ("kind", "")],
+        [("about", "object"), ("id", "dp_1"), ("kind", &long)],
+    ] {
+        for path in ["/jobs/retry", "/drift/fix"] {
+            assert_refused(&operator.press(path, &odd).await, 400, "does not say");
+        }
+    }
     let ann = [("about", "user"), ("id", ANN)];
     assert_eq!(operator.press("/jobs/retry", &ann).await.status, 303);
     shop.auth0.until_roles(ANN, &["premium-lifetime"]).await;

@@ -215,20 +215,24 @@ async fn many_who_ask_for_their_status_do_not_keep_a_role_from_who_has_paid() {
         .collect();
     let session = shop.checkout(ANN, "monthly").await;
     let shop = &shop;
-    let crowd = join_all(tokens.chunks(4).map(|few| async move {
-        for token in few {
-            let reply = shop.get(STATUS, token).await;
-            assert_eq!(reply.json()["premium_status"]["premium_status"], "active");
-        }
-    }));
+    let begun = std::time::Instant::now();
+    let crowd = async {
+        let all = tokens.chunks(4).map(|few| async move {
+            for token in few {
+                let reply = shop.get(STATUS, token).await;
+                assert_eq!(reply.json()["premium_status"]["premium_status"], "active");
+            }
+        });
+        join_all(all).await;
+        begun.elapsed()
+    };
     let buyer = async {
-        let begun = std::time::Instant::now();
         shop.stripe.pay(&session);
         shop.auth0.until_roles(ANN, &["premium-monthly"]).await;
         begun.elapsed()
     };
-    let (_, waited) = tokio::join!(crowd, buyer);
-    assert!(waited < std::time::Duration::from_secs(3), "{waited:?}");
+    let (all, waited) = tokio::join!(crowd, buyer);
+    assert!(waited < all / 2, "{waited:?} of {all:?}");
     let refused = shop.gate.metrics().await;
     assert!(!refused.contains("status=\"429\""), "{refused}");
 }

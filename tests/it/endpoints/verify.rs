@@ -115,6 +115,7 @@ async fn stripe_away_is_503_and_never_a_false_no() {
 async fn made_up_sessions_cannot_hammer_stripe() {
     let shop = Shop::open().await;
     let ids: Vec<String> = (0..100).map(|n| format!("cs_test_{n}")).collect();
+    let begun = std::time::Instant::now();
     let replies = join_all(ids.iter().map(|id| verify(&shop, ANN, id))).await;
     let count = |status| {
         replies
@@ -122,14 +123,15 @@ async fn made_up_sessions_cannot_hammer_stripe() {
             .filter(|reply| reply.status == status)
             .count()
     };
-    assert!(count(429) >= 65 && count(200) + count(429) == 100);
+    let turns = usize::try_from(begun.elapsed().as_secs() / 2).expect("a number") + 1;
+    assert!(count(429) + turns >= 70 && count(200) + count(429) == 100);
     let limited = replies
         .iter()
         .find(|reply| reply.status == 429)
         .expect("one");
     assert!(limited.header("retry-after").is_some());
     let calls = shop.stripe.calls_of("GET", SESSIONS).len();
-    assert!(calls <= 32, "{calls} calls");
+    assert!(calls <= 30 + turns, "{calls} calls");
     // What was asked once is remembered, and others are not hindered.
     let answer: Value = verify(&shop, BOB, "cs_test_0").await.json();
     for _ in 0..5 {
@@ -173,6 +175,7 @@ async fn a_paid_session_that_backs_nothing_cannot_be_used_to_make_work() {
     let session = shop.buy(ANN, "lifetime").await;
     shop.stripe.refund(&session);
     shop.auth0.until_roles(ANN, &["free-user"]).await;
+    shop.settled().await;
     let reads = || shop.stripe.calls_of("GET", "/v1/subscriptions").len();
     let before = reads();
     let begun = std::time::Instant::now();
@@ -197,13 +200,15 @@ async fn what_is_not_the_users_takes_from_one_allowance_whichever_the_reason() {
     ] {
         // A shop of its own would be slow: the allowance is the user's.
         let user = format!("auth0|{}", id.len());
+        let begun = std::time::Instant::now();
         let mut statuses = Vec::new();
         for _ in 0..34 {
             statuses.push(verify(&shop, &user, id).await.status);
         }
         assert_eq!(&statuses[..30], &[200; 30], "{id}");
         let limited = statuses.iter().filter(|status| **status == 429).count();
-        assert!((3..=4).contains(&limited), "{id}: {statuses:?}");
+        let turns = usize::try_from(begun.elapsed().as_secs() / 2).expect("a number") + 1;
+        assert!(limited <= 4 && limited + turns >= 4, "{id}: {statuses:?}");
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::ledger::{self, assert_logs_are_calm, assert_nothing_done_twice, until_all_is_done};
-use super::{Fleet, LOOK, SOON, TRY};
+use super::{Fleet, LOOK, SOON};
 use crate::gate::{Gate, request};
 use crate::shop::ANN;
 use crate::support::auth0::{Auth0, Door, Trouble};
@@ -42,8 +42,7 @@ async fn others_take_over(fleet: &mut Fleet) {
     fleet.grow().await;
     fleet.leave_out_the_first();
     let taken_over = fleet.shop.auth0.until_roles(ANN, &["premium-lifetime"]);
-    let patience = TRY * 2 + SECONDS;
-    timeout(patience, taken_over)
+    timeout(DEADLINE, taken_over)
         .await
         .expect("another replica finishes it when the lease is over");
 }
@@ -151,7 +150,7 @@ async fn a_replica_that_goes_on_after_a_stop_does_not_answer_by_its_overlay_of_b
 async fn the_ledger_is_slow(server: &Arc<Server>, database: &str) -> JoinHandle<()> {
     let (holder, name) = (Arc::clone(server), database.to_owned());
     let held = tokio::task::spawn_blocking(move || {
-        let hold = "BEGIN; LOCK TABLE entitlements; SELECT pg_sleep(0.5); COMMIT";
+        let hold = "BEGIN; LOCK TABLE entitlements; SELECT pg_sleep(0.2); COMMIT";
         holder.sql(&name, hold);
     });
     let is_held = "SELECT COUNT(*) FROM pg_locks

@@ -19,6 +19,8 @@ struct Site {
     shop: Shop,
     nginx: Child,
     address: SocketAddr,
+    /// nginx's port, which nobody else is given before nginx listens there.
+    _port: Reserved,
     _folder: tempfile::TempDir,
 }
 
@@ -42,7 +44,8 @@ impl Site {
         };
         let shop = Shop::with(setup).await;
         let folder = tempfile::tempdir().expect("a folder");
-        let address = Reserved::any().address();
+        let port = Reserved::any();
+        let address = port.address();
         let site = text_of("nginx/tollgate.conf")
             .replace("listen 80;", &format!("listen {address};"))
             .replace("127.0.0.1:8001", &shop.gate.address.to_string())
@@ -69,6 +72,7 @@ impl Site {
             shop,
             nginx,
             address,
+            _port: port,
             _folder: folder,
         };
         site.until_up().await;

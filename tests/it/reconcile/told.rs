@@ -235,3 +235,21 @@ async fn who_holds_any_of_two_roles_of_one_name_is_looked_at() {
     let notes = answer["notes"].to_string();
     assert!(notes.contains("no role named premium-monthly"), "{notes}");
 }
+
+#[tokio::test]
+async fn a_look_in_the_background_that_could_not_read_everything_is_no_all_clear_and_says_why() {
+    let shop = Shop::with(|setup| setup.section("reconcile: { every: 1s }")).await;
+    let refused = Fault::status(400);
+    shop.stripe.fault("GET", "/v1/checkout/sessions", refused);
+    let is_partial = |event: &serde_json::Value| {
+        let notes = event["reconcile.notes"].as_str().unwrap_or_default();
+        notes.contains("checkouts are not to be listed")
+    };
+    let told = shop.gate.log.until("the notes", 1, is_partial).await;
+    assert_eq!(told[0]["level"], "WARN", "{}", told[0]);
+    let message = told[0]["message"].as_str().unwrap_or_default();
+    assert!(
+        !message.contains("Auth0 says what Stripe says"),
+        "{message}"
+    );
+}

@@ -152,8 +152,10 @@ perilous! {
         fn roles_read(job: &Job, roles: &[String], changed: bool, now: UnixMillis) -> Entitlement;
         fn confirmed(job: &Job, roles: &[String], metadata: &str, now: UnixMillis) -> Entitlement;
         fn recheck(now: UnixMillis) -> u64;
+        fn of_other_terms(terms: &str, after: &str, limit: u32) -> Vec<String>;
         fn enqueue(key: &JobKey, cause: &Cause, priority: Priority, now: UnixMillis) -> i64;
         fn take(now: UnixMillis, lease_ms: i64) -> Option<Job>;
+        fn renew(job: &Job, now: UnixMillis, lease_ms: i64) -> ();
         fn next_due() -> Option<UnixMillis>;
         fn finish(job: &Job, now: UnixMillis) -> ();
         fn matched(job: &Job, found: &Match, now: UnixMillis) -> ();

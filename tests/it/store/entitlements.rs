@@ -49,6 +49,7 @@ pub(super) async fn what_was_derived_is_read_back(store: &Arc<dyn Store>) {
         ends: Some(false),
         period_end: Some(1_700_086_400),
         recheck_at: Some(START + 500),
+        terms: Some("terms".to_owned()),
     };
     let row = derive(store, &job, &full, true, START).await;
     assert_eq!(row.generation, job.generation);
@@ -213,4 +214,36 @@ pub(super) async fn a_recheck_makes_one_job_when_its_time_has_come(store: &Arc<d
     assert_eq!(store.recheck(START + 900).await.expect("the other"), 1);
     assert_eq!(take(store, START + 900).await.key, user("auth0|2"));
     assert_eq!(store.recheck(START + 901).await.expect("none"), 0);
+}
+
+pub(super) async fn users_of_other_terms_are_found_by_their_ids_but_for_those_who_have_a_job(
+    store: &Arc<dyn Store>,
+) {
+    for (name, terms) in [
+        ("auth0|1", Some("old")),
+        ("auth0|2", None),
+        ("auth0|3", Some("new")),
+        ("auth0|4", Some("older")),
+        ("auth0|5", Some("old")),
+    ] {
+        let job = job_for(store, name).await;
+        let mut derived = plan("monthly", true);
+        derived.terms = terms.map(str::to_owned);
+        derive(store, &job, &derived, true, START).await;
+        store.finish(&job, START).await.expect("done");
+    }
+    let found = async |after: &str, limit| {
+        let found = store.of_other_terms("new", after, limit);
+        found.await.expect("a ledger")
+    };
+    assert_eq!(
+        found("", 9).await,
+        ["auth0|1", "auth0|2", "auth0|4", "auth0|5"]
+    );
+    assert_eq!(found("auth0|1", 2).await, ["auth0|2", "auth0|4"]);
+    let job = job_for(store, "auth0|4").await;
+    assert_eq!(found("auth0|1", 2).await, ["auth0|2", "auth0|5"]);
+    store.park(&job, "broken", START).await.expect("given up");
+    assert_eq!(found("auth0|2", 9).await, ["auth0|5"]);
+    assert_eq!(found("auth0|5", 9).await, [""; 0]);
 }

@@ -10,8 +10,8 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tollgate::store::{
-    Action, Cause, Derived, EventState, JobKey, Postgres, Received, RoleChange, Sqlite, Store,
-    StoreError,
+    Action, Cause, Derived, Drift, EventState, JobKey, Postgres, Received, RoleChange, Sqlite,
+    Store, StoreError,
 };
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
     take, user,
 };
 use crate::gate::Certificate;
+use crate::support::net::Reserved;
 use crate::support::postgres::{Database, Server};
 
 /// Longer than anything here takes.
@@ -75,8 +76,8 @@ async fn five_replicas_may_start_at_once_on_a_new_database() {
     for (number, store) in stores.iter().enumerate() {
         receive(store, event(&format!("evt_{number}"), of_user("auth0|1"))).await;
     }
-    let runs = database.sql("SELECT COUNT(*) FROM _sqlx_migrations");
-    assert_eq!(runs, "2", "one of them made the tables");
+    let runs = database.sql("SELECT COUNT(*) = MAX(version) FROM _sqlx_migrations");
+    assert_eq!(runs, "t", "one of them made the tables");
 }
 
 #[tokio::test]
@@ -85,10 +86,10 @@ async fn a_database_of_a_newer_program_is_refused() {
     drop(open(&database).await);
     database.sql(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         VALUES (3, 'next', TRUE, '', 0)",
+         VALUES (1000, 'next', TRUE, '', 0)",
     );
     let refused = Postgres::open(&database.url).await;
-    assert!(matches!(refused, Err(StoreError::Newer { found: 3 })));
+    assert!(matches!(refused, Err(StoreError::Newer { found: 1000 })));
 }
 
 #[tokio::test]
@@ -229,14 +230,25 @@ async fn a_lease_cannot_be_lost_between_the_look_at_it_and_the_write() {
     assert_eq!(take(&other, START + LEASE).await.key, job.key);
 }
 
-/// Another replica writes down what it found of a user before the job was done, and nobody sees that yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_job_has_mended_is_gone_also_when_a_look_writes_it_this_moment() {
-    let database = database!();
-    let store = open(&database).await;
+    for _ in 0..5 {
+        let database = database!();
+        if let Some(drift) = mended_while_a_look_writes(&database).await {
+            assert_eq!(drift, []);
+            return;
+        }
+    }
+    unreachable!("it never waited for the look");
+}
+
+/// Another replica writes down what it found of a user before the job was done, and nobody sees that yet. Gives what is
+/// left of it after the job; `None` when the job was not seen to wait in the two seconds in which it may.
+async fn mended_while_a_look_writes(database: &Database) -> Option<Vec<Drift>> {
+    let store = open(database).await;
     let begun = store.begin_look(false, START, LEASE).await;
     begun.expect("an answer").expect("nobody is at it");
-    let mut noting = connect(&database).await;
+    let mut noting = connect(database).await;
     let notes = "BEGIN; UPDATE looks SET checked = checked + 1;
                  INSERT INTO drift (subject, kind, user_id, roles, why, found_at, look)
                  VALUES ('auth0|1', 'missing', 'auth0|1', '[]', 'as it was', 1, 1)";
@@ -254,9 +266,8 @@ async fn what_a_job_has_mended_is_gone_also_when_a_look_writes_it_this_moment() 
         waited
     };
     let (mended, waited) = tokio::join!(store.mended("auth0|1"), meanwhile);
-    mended.expect("it is gone");
-    waited.expect("it waited for the look");
-    assert_eq!(store.drift(9).await.expect("drift"), []);
+    mended.ok().and(waited.ok())?;
+    Some(store.drift(9).await.expect("drift"))
 }
 
 /// Events of two users, whose jobs end on two replicas at the same moment.
@@ -429,7 +440,7 @@ async fn a_restart_of_the_server_loses_nothing_that_was_acknowledged() {
     let away = store.receive(&[event("evt_2", of_user("auth0|1"))]).await;
     assert!(matches!(away, Err(StoreError::Unavailable(_))), "{away:?}");
     assert!(
-        began.elapsed() < Duration::from_secs(5),
+        began.elapsed() < Duration::from_secs(10),
         "soon enough for a 503"
     );
     hears_change(&store, || async { server.begin() }).await;
@@ -468,7 +479,7 @@ async fn one_who_stalls_while_asking_for_jobs_holds_the_others_up_for_seconds_on
     let mut stalled = connect(&database).await;
     run(
         &mut stalled,
-        "SET idle_in_transaction_session_timeout = '5s'",
+        "SET idle_in_transaction_session_timeout = '10s'",
     )
     .await;
     run(&mut stalled, "BEGIN; SELECT 1 FROM counters FOR UPDATE").await;
@@ -480,7 +491,7 @@ async fn one_who_stalls_while_asking_for_jobs_holds_the_others_up_for_seconds_on
         "{refused:?}"
     );
     assert!(
-        began.elapsed() < Duration::from_secs(4),
+        began.elapsed() < Duration::from_secs(8),
         "soon enough for a 503"
     );
     store.event("evt_1").await.expect("readers do not wait");
@@ -623,9 +634,9 @@ async fn what_is_asked_often_is_found_by_an_index() {
 #[tokio::test]
 async fn tls_is_what_the_url_says_and_trusts_what_the_system_does() {
     let certificate = Certificate::new();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("its number").port();
-    drop(listener);
+    // Kept to the end, so that nobody else is given the port before the server listens there.
+    let reserved = Reserved::any();
+    let port = reserved.address().port();
     let Some(server) = Server::with_tls(port, &certificate.chain, &certificate.key) else {
         return;
     };

@@ -12,6 +12,7 @@ use crate::support::postgres::Server;
 
 /// Makes a ledger what the first migration had left, and nothing that was in it then is touched.
 pub(crate) const TO_THE_FIRST: &str = "
+    ALTER TABLE entitlements DROP COLUMN terms;
     DROP TABLE looks;
     DROP TABLE drift;
     DELETE FROM counters WHERE name = 'look';

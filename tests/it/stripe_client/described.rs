@@ -143,6 +143,9 @@ async fn exercise(stripe: &Stripe) {
     ] {
         client.whose(object, id).await.expect(answered);
     }
+    for (object, id) in [("dispute", "dp_0"), ("refund", "re_0")] {
+        client.whose_listed(object, id).await.expect(answered);
+    }
 }
 
 #[tokio::test]

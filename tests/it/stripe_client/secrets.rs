@@ -80,6 +80,33 @@ async fn neither_the_key_nor_stripes_words_are_logged_or_told_and_request_ids_ar
 }
 
 #[tokio::test]
+async fn why_stripe_cannot_be_reached_is_logged_without_the_address() {
+    crate::sync::log::hear_every_thread();
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let config = Config {
+        // Nobody listens there.
+        url: "http://127.0.0.1:1".to_owned(),
+        secret_key: Secret::new(KEY.to_owned()),
+        timeout: Duration::from_secs(5),
+        retries: 0,
+    };
+    let metrics = Arc::new(Metrics::new().expect("metrics"));
+    let client = Client::new(config, metrics).expect("a client");
+    client.customer("cus_1").await.expect_err("an error");
+    let log = log.text();
+    let mut lines = log.lines();
+    let line = lines.find(|line| line.contains("a request to Stripe failed"));
+    let line = line.expect("the failure");
+    assert!(line.contains("Connection refused"), "{line}");
+    assert!(!line.contains("cus_1") && !line.contains(KEY), "{line}");
+}
+
+#[tokio::test]
 async fn the_config_does_not_show_the_key_and_one_that_no_header_may_hold_is_refused() {
     let config = |key: &str| Config {
         url: "http://127.0.0.1:1".to_owned(),
