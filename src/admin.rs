@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub(crate) use trick::is_trick;
 use crate::auth::Keys;
 use crate::clock::Clock;
 use crate::reply::{self, Problem};
-use crate::server::{Handler, Peer, RequestBody};
+use crate::server::{Handler, Peer, Remains, RequestBody};
 use crate::stop::Stop;
 use crate::telemetry::Metrics;
 use crate::telemetry::log::LogGuard;
@@ -82,6 +82,25 @@ impl Admin {
         host == "localhost"
             || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
             || self.hosts.contains(&host)
+    }
+
+    /// Why the request is not answered, if it is not.
+    fn objection(&self, peer: &Peer, request: &Request<RequestBody>) -> Option<Problem> {
+        // With two names nobody can say which one was asked for (RFC 9112, section 3.2).
+        if request.headers().get_all(HOST).iter().nth(1).is_some() {
+            return Some(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_host",
+                "The request has more than one Host header",
+            ));
+        }
+        (!self.may_ask(peer, request)).then(|| {
+            Problem::new(
+                StatusCode::FORBIDDEN,
+                "denied",
+                "Ask by address, as localhost, or under a name in admin.hosts",
+            )
+        })
     }
 
     async fn answer(&self, peer: &Peer, request: Request<RequestBody>) -> Response<Full<Bytes>> {
@@ -158,18 +177,13 @@ impl Handler for Admin {
         _: Arc<()>,
         request: Request<RequestBody>,
     ) -> Response<Full<Bytes>> {
-        if self.may_ask(&peer, &request) {
-            return self.answer(&peer, request).await;
+        match self.objection(&peer, &request) {
+            None => self.answer(&peer, request).await,
+            Some(problem) => self.refuse(problem, request.uri().path()),
         }
-        let problem = Problem::new(
-            StatusCode::FORBIDDEN,
-            "denied",
-            "Ask by address, as localhost, or under a name in admin.hosts",
-        );
-        self.refuse(problem, request.uri().path())
     }
 
-    fn malformed(&self, _: &Peer, status: StatusCode) -> Bytes {
+    fn malformed(&self, _: &Peer, status: StatusCode, _: &Remains) -> Bytes {
         let reason = status.canonical_reason().unwrap_or("Error");
         format!(
             "HTTP/1.1 {} {reason}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
@@ -181,7 +195,7 @@ impl Handler for Admin {
 
 /// The host that the request is for, without its port; empty where none is named.
 fn host(request: &Request<RequestBody>) -> &str {
-    let named = request.headers().get(http::header::HOST);
+    let named = request.headers().get(HOST);
     let named = named.and_then(|host| host.to_str().ok());
     let named = named
         .or_else(|| request.uri().authority().map(http::uri::Authority::as_str))

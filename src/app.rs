@@ -212,6 +212,9 @@ impl App {
         self.admin_stop.kill();
         self.background.close();
         self.background.wait().await;
+        if let Some(billing) = &self.billing {
+            billing.close().await;
+        }
         if cut_short {
             tracing::warn!("stopped before everything in flight was finished");
             Ending::CutShort

@@ -9,6 +9,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Seconds since 1970-01-01T00:00:00Z, the unit of `exp`, `nbf` and `iat` (RFC 7519, section 2, `NumericDate`).
 pub type UnixSeconds = i64;
 
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub type UnixMillis = i64;
+
+/// Whole milliseconds; the largest number for what is longer.
+#[must_use]
+pub fn millis(duration: Duration) -> UnixMillis {
+    UnixMillis::try_from(duration.as_millis()).unwrap_or(UnixMillis::MAX)
+}
+
 /// Where the time of day comes from. Durations are measured with [`std::time::Instant`] instead.
 pub trait Clock: Send + Sync + 'static {
     /// The time since the Unix epoch.
@@ -17,6 +26,11 @@ pub trait Clock: Send + Sync + 'static {
     /// Whole seconds since the Unix epoch, rounded down.
     fn unix_seconds(&self) -> UnixSeconds {
         UnixSeconds::try_from(self.since_epoch().as_secs()).unwrap_or(UnixSeconds::MAX)
+    }
+
+    /// Whole milliseconds since the Unix epoch, rounded down.
+    fn unix_millis(&self) -> UnixMillis {
+        millis(self.since_epoch())
     }
 }
 

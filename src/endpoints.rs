@@ -316,8 +316,7 @@ impl Endpoints {
     }
 
     fn now_millis(&self) -> UnixMillis {
-        let now = self.parts.clock.since_epoch().as_millis();
-        UnixMillis::try_from(now).unwrap_or(UnixMillis::MAX)
+        self.parts.clock.unix_millis()
     }
 }
 

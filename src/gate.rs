@@ -1,4 +1,4 @@
-//! The way of a request: target, preflight, path, limits, route, token, decision, upstream. One direction.
+//! The way of a request: target, preflight, path, route, limits, token, decision, upstream. One direction.
 
 mod client;
 mod config;
@@ -35,7 +35,7 @@ use crate::clock::Clock;
 use crate::endpoints::Endpoints;
 use crate::policy::{self, Credential, Found, NormalPath, Permit};
 use crate::proxy::{self, Outgoing, Tenure, Upstream};
-use crate::server::{Handler, Peer, RequestBody};
+use crate::server::{Handler, Peer, Remains, RequestBody};
 use crate::sync::Overlay;
 use crate::telemetry::Metrics;
 use crate::telemetry::trace::Tracer;
@@ -162,25 +162,32 @@ impl Gate {
         let config = &rules.config;
         let target = Target::read(&request)?;
         if let Some(preflight) = cors::preflight(config.cors.as_ref(), &request) {
-            return preflight.map(Answer::Own);
+            let answer = preflight?;
+            record.answered();
+            return Ok(Answer::Own(answer));
         }
         if target.is_asterisk {
+            record.answered();
             return Ok(Answer::Own(target::options_of_the_server()));
         }
         let path = NormalPath::parse(target.path, &config.paths)?;
         record.path(path.as_str());
         let endpoint = self.intercepted(config, &path, request.method())?;
-        if let Some((endpoint, _)) = endpoint {
+        let found = if let Some((endpoint, _)) = endpoint {
             record.endpoint(endpoint);
-        }
+            endpoint.found()
+        } else {
+            let found = config.table.find(&path, request.method());
+            record.found(&found, &config.table);
+            found
+        };
         if record.is_limited() {
             rules.limits.check_client(&path, record.client())?;
         }
+        let admission = self
+            .decide(rules, record, memory, &path, &found, &request)
+            .await?;
         if let Some((endpoint, endpoints)) = endpoint {
-            let found = endpoint.found();
-            let admission = self
-                .decide(rules, record, memory, &path, &found, &request)
-                .await?;
             let parameter = intercept::last_segment(path.as_str()).to_owned();
             return Box::pin(intercept::serve(
                 (endpoint, endpoints),
@@ -192,11 +199,6 @@ impl Gate {
             .await
             .map(Answer::Own);
         }
-        let found = config.table.find(&path, request.method());
-        record.found(&found, &config.table);
-        let admission = self
-            .decide(rules, record, memory, &path, &found, &request)
-            .await?;
         let uri = proxy::origin_form(path.as_str(), request.uri()).ok_or(Refusal::Target)?;
         self.forward(config, record, admission, &found, request, uri)
             .await
@@ -382,8 +384,8 @@ impl Handler for Gate {
         }
     }
 
-    fn malformed(&self, peer: &Peer, status: StatusCode) -> Bytes {
-        record::malformed(&self.shared, peer, status)
+    fn malformed(&self, peer: &Peer, status: StatusCode, remains: &Remains) -> Bytes {
+        record::malformed(&self.shared, peer, status, remains)
     }
 }
 

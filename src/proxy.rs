@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::TRANSFER_ENCODING;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
@@ -28,7 +29,7 @@ pub use body::Body;
 pub use config::{Assertion, Config, HostPolicy, Protocol};
 pub use connect::ConnectError;
 pub use error::ProxyError;
-pub use headers::Addressing;
+pub use headers::{Addressing, is_plainly_chunked};
 use http2::Multiplexed;
 use link::Link;
 use pool::Pool;
@@ -190,7 +191,7 @@ impl<B: RequestBody> Upstream<B> {
             (Some(client), _) => {
                 return Box::pin(self.upgrade(outgoing, client, tenure))
                     .await
-                    .map(finished);
+                    .and_then(finished);
             }
             (None, Protocol::Http1) => self.exchange(outgoing.request).await?,
             (None, Protocol::Http2) => Box::pin(self.multiplex(outgoing.request)).await?,
@@ -198,7 +199,7 @@ impl<B: RequestBody> Upstream<B> {
         if headers::is_event_stream(response.headers()) {
             response.body_mut().ends_with(tenure.end());
         }
-        Ok(finished(response))
+        finished(response)
     }
 
     /// HTTP/1.1 over a pooled connection, or a new one.
@@ -208,7 +209,7 @@ impl<B: RequestBody> Upstream<B> {
     ) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
         let config = &self.shared.config;
         let mut spare = Spare::of(&*request);
-        let (mut request, progress) = upload::wrap(*request);
+        let (mut request, progress) = upload::wrap(*request, config);
         loop {
             let link = match self.pool.take() {
                 Some(link) => link,
@@ -247,7 +248,7 @@ impl<B: RequestBody> Upstream<B> {
     ) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
         let config = &self.shared.config;
         let mut spare = Spare::of(&*request);
-        let (mut request, progress) = upload::wrap(*request);
+        let (mut request, progress) = upload::wrap(*request, config);
         loop {
             headers::for_http2(&mut request, &config.scheme);
             let (mut sender, reused) = self.http2.sender(&self.tasks).await?;
@@ -270,7 +271,7 @@ impl<B: RequestBody> Upstream<B> {
     ) -> Result<Response<Body<B>>, ProxyError<B::Error>> {
         let config = &self.shared.config;
         let mut link = self.open_link().await?;
-        let (request, progress) = upload::wrap(*outgoing.request);
+        let (request, progress) = upload::wrap(*outgoing.request, config);
         let (answer, place) = link.detach(request, &self.tasks);
         let mut response = upload::wait(answer, &progress, config.response_timeout)
             .await
@@ -294,13 +295,16 @@ impl<B: RequestBody> Upstream<B> {
     }
 }
 
-/// Takes what concerned one hop off an answer.
-fn finished<B>(mut response: Response<B>) -> Response<B> {
+/// Takes what concerned one hop off an answer, once nothing is lost with it.
+fn finished<B, E>(mut response: Response<B>) -> Result<Response<B>, ProxyError<E>> {
+    if !is_plainly_chunked(response.headers().get_all(TRANSFER_ENCODING)) {
+        return Err(ProxyError::Coding);
+    }
     let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     headers::clean_response(response.headers_mut(), switching);
     // The version is that of one hop (RFC 9110, section 2.5): ours is not the upstream's.
     *response.version_mut() = Version::HTTP_11;
-    response
+    Ok(response)
 }
 
 /// What to send again after a failure on a connection that was open before and that the upstream had closed:

@@ -7,6 +7,9 @@ mod accept;
 mod body;
 mod config;
 mod connection;
+mod farewell;
+mod frames;
+mod remains;
 mod supervise;
 mod tls;
 mod watch;
@@ -25,6 +28,7 @@ use tokio_util::task::TaskTracker;
 pub use accept::{BindError, Listener, bind};
 pub use body::{BodyError, RequestBody};
 pub use config::{Config, Limits, Listen, TlsFiles};
+pub use remains::Remains;
 pub use tls::{Certificates, TlsError};
 pub use worker::{Server, StartError, serve_on};
 
@@ -50,7 +54,7 @@ pub trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 
     /// Answers bytes that are no request: a whole HTTP/1.1 response, after which the connection closes.
-    fn malformed(&self, peer: &Peer, status: StatusCode) -> Bytes;
+    fn malformed(&self, peer: &Peer, status: StatusCode, remains: &Remains) -> Bytes;
 }
 
 /// The other end of a connection.
@@ -90,7 +94,7 @@ impl Peer {
 pub enum Flaw {
     /// The target had a fragment, which the parser has cut off.
     Fragment,
-    /// More header fields than allowed; HTTP/2 bounds only their bytes.
+    /// More header fields than allowed, or more bytes of them in HTTP/2.
     TooManyHeaders,
 }
 

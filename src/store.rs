@@ -36,8 +36,7 @@ pub use records::{
 pub use signals::Signals;
 pub use sqlite::Sqlite;
 
-/// Milliseconds since 1970-01-01T00:00:00Z.
-pub type UnixMillis = i64;
+pub use crate::clock::UnixMillis;
 
 /// The ledger; looks at every user are the part of it that [`Looks`] names.
 #[async_trait]
@@ -228,4 +227,7 @@ pub trait Store: Looks + Send + Sync + 'static {
 
     /// Writes a copy of everything to a new file, while the ledger is in use. A file that is there is not touched.
     async fn backup(&self, to: &Path) -> Result<(), StoreError>;
+
+    /// Ends every connection, once it is not in use any more. A ledger in a file is then in that file alone.
+    async fn close(&self);
 }

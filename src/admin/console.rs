@@ -356,5 +356,5 @@ fn host(head: &Parts) -> &str {
 }
 
 fn millis(clock: &dyn Clock) -> UnixMillis {
-    UnixMillis::try_from(clock.since_epoch().as_millis()).unwrap_or(UnixMillis::MAX)
+    clock.unix_millis()
 }

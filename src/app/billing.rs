@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,6 +22,9 @@ use crate::{admin, auth0, stripe};
 
 /// How long after a ledger that failed every user is tried to be looked at again.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long the ledger may take to let go of its connections at the end.
+const LAST_CALL: Duration = Duration::from_secs(2);
 
 /// The payment half, running.
 pub(super) struct Running {
@@ -219,6 +223,13 @@ impl Running {
             auth0: Arc::clone(&self.auth0),
             stripe: Arc::clone(&self.stripe),
             terms: Box::new(move || terms.load_full()),
+        }
+    }
+
+    /// Lets go of the ledger, when nothing uses it any more.
+    pub(super) async fn close(&self) {
+        if timeout(LAST_CALL, self.store.close()).await.is_err() {
+            tracing::warn!("the ledger did not let go in time; nothing is lost");
         }
     }
 

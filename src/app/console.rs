@@ -8,11 +8,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use super::billing;
 use crate::admin::{Admin, Answer, Console, Question, Reload, RouteLine, Sources, Upstream};
 use crate::auth::Keys;
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::config::Config;
 use crate::gate;
 use crate::policy::Credential;
-use crate::store::UnixMillis;
 use crate::telemetry::log::LogGuard;
 
 /// The rules in force, and what the last reload came to.
@@ -71,7 +70,7 @@ impl Board {
         let last = self.reload.load_full()?;
         let at = clock.since_epoch().saturating_sub(last.at.elapsed());
         Some(Reload {
-            at: UnixMillis::try_from(at.as_millis()).unwrap_or(UnixMillis::MAX),
+            at: millis(at),
             why: last.why.clone(),
             error: last.error.clone(),
         })

@@ -1,8 +1,8 @@
 //! The issuer's keys: fetched in the background, kept while the issuer is away, never waited for when known.
 //!
 //! Requests read one snapshot. One task fetches. A token that names an unknown key may ask that task for one
-//! fetch per cooldown and waits for it; ids that were not found are remembered, so that made-up ids cost the
-//! issuer next to nothing.
+//! fetch per cooldown and waits for it; ids that were not found are remembered for a while, so that made-up ids cost
+//! the issuer next to nothing, and an id that came before its key is asked about again.
 
 mod fetch;
 mod key;
@@ -47,6 +47,8 @@ pub struct Keys {
 struct Progress {
     started: u64,
     finished: u64,
+    /// The last one that worked.
+    worked: u64,
 }
 
 /// How the keys are, for people and probes.
@@ -131,10 +133,8 @@ impl Keys {
 
     /// Looks for a key that is not in the set, at the price of one fetch at most.
     pub(super) async fn discover(&self, key_id: &str) -> Option<Arc<Key>> {
-        let target = match self
-            .unknown
-            .ask(key_id, Instant::now(), self.progress.borrow().started)
-        {
+        let before = *self.progress.borrow();
+        let target = match self.unknown.ask(key_id, Instant::now(), before.started) {
             Ask::No => return None,
             Ask::Join(target) => target,
             Ask::Fetch(target) => {
@@ -151,8 +151,10 @@ impl Keys {
             .load()
             .as_ref()
             .and_then(|set| set.find(key_id).cloned());
-        if found.is_none() {
-            self.unknown.remember(key_id);
+        // A fetch that failed, or had ended before the question, says nothing about this key.
+        let looked = before.finished < target && target <= self.progress.borrow().worked;
+        if found.is_none() && looked {
+            self.unknown.remember(key_id, Instant::now());
         }
         found
     }
@@ -172,7 +174,12 @@ impl Keys {
             ),
         }
         self.metrics.jwks_refresh(if good { "ok" } else { "error" });
-        self.progress.send_modify(|p| p.finished = p.started);
+        self.progress.send_modify(|p| {
+            p.finished = p.started;
+            if good {
+                p.worked = p.started;
+            }
+        });
         good
     }
 }

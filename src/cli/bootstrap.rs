@@ -72,15 +72,7 @@ pub(super) fn run(path: &Path, options: &Options, out: &mut dyn Write) -> anyhow
     let config = match config::load_unfinished(path, &config::process_env) {
         Ok(config) => config,
         Err(report) => {
-            if options.json {
-                let answer = Answer {
-                    errors: report.mistakes().to_vec(),
-                    ..Answer::default()
-                };
-                print_as_json(&answer, out)?;
-            } else {
-                report_mistakes(&report, false, out)?;
-            }
+            report_mistakes(&report, options.json, out)?;
             return Ok(2);
         }
     };

@@ -32,26 +32,39 @@ pub(crate) fn run(path: &Path, json: bool, out: &mut dyn Write) -> io::Result<u8
             Ok(u8::from(tests.iter().any(|test| !test.pass)))
         }
         Err(report) => {
-            report_mistakes(&report, json, out)?;
+            if json {
+                let answer = Answer {
+                    ok: false,
+                    errors: report.mistakes(),
+                    routes: Vec::new(),
+                    tests: &[],
+                };
+                print_as_json(&answer, out)?;
+            } else {
+                report_mistakes(&report, false, out)?;
+            }
             Ok(2)
         }
     }
 }
 
-/// Prints a report, for people or for programs.
+/// Prints what is wrong with the config, for people or for programs: whichever command they asked, they get the same.
 pub(super) fn report_mistakes(report: &Report, json: bool, out: &mut dyn Write) -> io::Result<()> {
     if !json {
         return writeln!(out, "{report}");
     }
-    print_as_json(
-        &Answer {
-            ok: false,
-            errors: report.mistakes(),
-            routes: Vec::new(),
-            tests: &[],
-        },
-        out,
-    )
+    let answer = Mistaken {
+        ok: false,
+        errors: report.mistakes(),
+    };
+    print_as_json(&answer, out)
+}
+
+/// What `--json` of any other command prints when the config is wrong.
+#[derive(Serialize)]
+struct Mistaken<'a> {
+    ok: bool,
+    errors: &'a [Reported],
 }
 
 /// What `--json` prints.

@@ -27,7 +27,7 @@ use clap::Args;
 use self::ledger::Ledger;
 use self::patience::{CALL, Patience};
 use self::plain::Plain;
-use self::report::{Answer, Area, Check, Report, Status};
+use self::report::{Area, Check, Report, Status};
 use self::webhook::Arrivals;
 use super::check::{print_as_json, report_mistakes};
 use super::ledger::block_on;
@@ -57,11 +57,7 @@ pub(super) fn run(path: &Path, options: &Options, out: &mut dyn Write) -> anyhow
     let config = match config::load_unfinished(path, &config::process_env) {
         Ok(config) => config,
         Err(report) => {
-            if options.json {
-                print_as_json(&Answer::of_mistakes(report.mistakes()), out)?;
-            } else {
-                report_mistakes(&report, false, out)?;
-            }
+            report_mistakes(&report, options.json, out)?;
             return Ok(2);
         }
     };

@@ -222,5 +222,5 @@ async fn replay_dead(store: &dyn Store, json: bool, out: &mut dyn Write) -> anyh
 }
 
 fn now() -> i64 {
-    i64::try_from(SystemClock.since_epoch().as_millis()).unwrap_or(i64::MAX)
+    SystemClock.unix_millis()
 }

@@ -59,7 +59,8 @@ pub(super) struct Options {
 }
 
 const AFTER_HELP: &str = "\
-Without --fix nothing is changed in Stripe or Auth0. --fix needs the ledger that `tollgate serve` made.
+Without --fix nothing is changed in Stripe or Auth0. --fix makes the ledger where there is none yet; \
+but not where `store.url` names it without its folder, for in another folder that is another ledger.
 
 Exit status: 0 when nothing differs, or --fix mended all of it; 1 when something differs, somebody could not be looked at, a \
 list could not be had, or a job that is at it has failed before and is tried on; 2 when the config is wrong, or sells nothing. A \
@@ -139,9 +140,12 @@ async fn ledger(billing: &Billing, options: &Options) -> anyhow::Result<(Ledger,
         let note = format!("there was no ledger {place}: it was made");
         return Ok((Ledger::make(&billing.store).await?, Some(note)));
     }
-    let note = format!(
-        "there is no ledger {place}: nothing of this look is kept, and --fix needs one; `tollgate serve` makes it"
-    );
+    let who = if depends_on_folder(&billing.store) {
+        "`tollgate serve` makes it, and --fix needs the one that the server uses"
+    } else {
+        "--fix makes it, and so does `tollgate serve`"
+    };
+    let note = format!("there is no ledger {place}, so nothing of this look is kept: {who}");
     Ok((Ledger::passing().await?, Some(note)))
 }
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::Endpoints;
 use super::failure::Failure;
 use super::look::Seen;
+use crate::clock::millis;
 use crate::entitlement::Catalog;
 use crate::policy::Permissions;
 use crate::reply::{json, timestamp};
@@ -129,6 +130,6 @@ impl Endpoints {
 
     /// For how long after a change the ledger alone decides, in milliseconds.
     fn decisive(&self) -> UnixMillis {
-        UnixMillis::try_from(self.config.max_token_age.as_millis()).unwrap_or(UnixMillis::MAX)
+        millis(self.config.max_token_age)
     }
 }

@@ -86,15 +86,12 @@ impl Client {
 
     /// `X-Forwarded-Proto` for the upstream.
     pub(super) fn proto(&self, headers: &HeaderMap, tls: bool) -> HeaderValue {
-        let said = headers
-            .get(FORWARDED_PROTO)
-            .filter(|_| self.trusted)
-            .map(HeaderValue::as_bytes);
-        let secure = match said {
-            Some(b"https") => true,
-            Some(b"http") => false,
-            Some(_) | None => tls,
-        };
+        let said = headers.get(FORWARDED_PROTO).filter(|_| self.trusted);
+        // Of several proxies the first saw the client itself.
+        let first = said.and_then(|list| list.as_bytes().split(|byte| *byte == b',').next());
+        let is =
+            |name: &[u8]| first.is_some_and(|said| said.trim_ascii().eq_ignore_ascii_case(name));
+        let secure = is(b"https") || (tls && !is(b"http"));
         HeaderValue::from_static(if secure { "https" } else { "http" })
     }
 

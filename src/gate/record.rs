@@ -1,15 +1,19 @@
 //! What is written down about a request: one line in the access log, its metrics, its span.
 
-use std::pin::Pin;
+mod malformed;
+mod recorded;
+
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::ORIGIN;
+use http::header::{CONTENT_LENGTH, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use http_body_util::Full;
+
+pub(super) use malformed::malformed;
+pub(super) use recorded::Recorded;
 
 use super::client::Client;
 use super::{Config, Cors, Endpoint, Shared, cors, header_value, target};
@@ -143,6 +147,11 @@ impl Record {
         self.reason = "endpoint";
     }
 
+    /// A question about what may be asked was answered here.
+    pub(super) fn answered(&mut self) {
+        self.permitted = true;
+    }
+
     pub(super) fn principal(&mut self, principal: &Arc<Principal>) {
         self.principal = Some(Arc::clone(principal));
     }
@@ -185,11 +194,11 @@ impl Record {
         mut response: Response<Full<Bytes>>,
     ) -> Response<Recorded<B>> {
         cors::decorate(cors, self.origin.as_ref(), response.headers_mut());
+        if self.method == Method::HEAD {
+            leave_head(&mut response);
+        }
         self.finish_head(&mut response);
-        response.map(|body| Recorded {
-            body: Source::Own(body),
-            _record: self,
-        })
+        response.map(|body| Recorded::own(body, self))
     }
 
     /// Finishes an answer of the upstream.
@@ -198,10 +207,7 @@ impl Record {
         mut response: Response<B>,
     ) -> Response<Recorded<B>> {
         self.finish_head(&mut response);
-        response.map(|body| Recorded {
-            body: Source::Upstream(body),
-            _record: self,
-        })
+        response.map(|body| Recorded::upstream(body, self))
     }
 
     fn finish_head<B>(&mut self, response: &mut Response<B>) {
@@ -265,6 +271,14 @@ impl Drop for Record {
     }
 }
 
+/// Takes the body off an answer to HEAD, and says how long it is (RFC 9110, section 9.3.2). HTTP/2 would send it.
+fn leave_head(response: &mut Response<Full<Bytes>>) {
+    let body = std::mem::take(response.body_mut());
+    if let Some(length @ 1..) = body.size_hint().exact() {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+}
+
 fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
@@ -292,99 +306,4 @@ fn new_request_id() -> String {
         .iter()
         .flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
     digits.map(char::from).collect()
-}
-
-/// A whole HTTP/1.1 answer to bytes that are no request; it is logged and counted like any other.
-pub(super) fn malformed(shared: &Shared, peer: &Peer, status: StatusCode) -> Bytes {
-    let problem = match status {
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Problem::new(
-            status,
-            "headers_too_large",
-            "The request's header is too large",
-        ),
-        StatusCode::URI_TOO_LONG => {
-            Problem::new(status, "uri_too_long", "The request's target is too long")
-        }
-        StatusCode::REQUEST_TIMEOUT => Problem::new(
-            status,
-            "request_timeout",
-            "The request did not arrive in time",
-        ),
-        _ => Problem::new(
-            status,
-            "bad_request",
-            "This is not a well-formed HTTP request",
-        ),
-    };
-    let request_id = new_request_id();
-    let labels = RequestLabels {
-        route: NO_ROUTE,
-        method: &Method::GET,
-        status,
-        decision: "refuse",
-    };
-    shared.metrics.request(labels, Duration::ZERO);
-    tracing::info!(
-        target: ACCESS,
-        {
-            request.id = request_id,
-            client.address = peer.text(),
-            http.status = status.as_u16(),
-            decision = "refuse",
-            reason = problem.code
-        },
-        "request"
-    );
-    let body = problem.to_json("", &request_id, shared.clock.unix_seconds());
-    let reason = status.canonical_reason().unwrap_or("Error");
-    let head = format!(
-        "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncache-control: no-store\r\nx-request-id: {request_id}\r\n\
-         content-length: {}\r\ndate: {}\r\nconnection: close\r\n\r\n",
-        status.as_u16(),
-        body.len(),
-        httpdate::HttpDate::from(std::time::UNIX_EPOCH + shared.clock.since_epoch()),
-    );
-    [head.into_bytes(), body].concat().into()
-}
-
-/// The body of an answer, with the record of its request.
-pub struct Recorded<B> {
-    body: Source<B>,
-    _record: Box<Record>,
-}
-
-enum Source<B> {
-    Own(Full<Bytes>),
-    Upstream(B),
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for Recorded<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match &mut self.body {
-            Source::Own(body) => Pin::new(body)
-                .poll_frame(cx)
-                .map_err(|never| match never {}),
-            Source::Upstream(body) => Pin::new(body).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.body {
-            Source::Own(body) => body.is_end_stream(),
-            Source::Upstream(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.body {
-            Source::Own(body) => body.size_hint(),
-            Source::Upstream(body) => body.size_hint(),
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
 use super::header_value;
@@ -22,7 +22,9 @@ pub(super) enum Refusal {
     Target,
     /// `Host` is missing, repeated, malformed, or not the target's.
     Host,
-    /// More header fields than allowed.
+    /// A body in a transfer coding other than `chunked`.
+    Coding,
+    /// More header fields than allowed, or larger ones.
     TooManyHeaders,
     /// CONNECT: this is no forward proxy.
     Connect,
@@ -80,10 +82,17 @@ impl Refusal {
                 "invalid_host",
                 "The Host header is missing, repeated, malformed, or not the target's",
             ),
+            // The connection ends with it (RFC 9112, section 6.1): what follows may be a body that was read wrongly.
+            Self::Coding => Problem::new(
+                StatusCode::NOT_IMPLEMENTED,
+                "unknown_coding",
+                "The request's body is in a transfer coding other than chunked",
+            )
+            .header(CONNECTION, HeaderValue::from_static("close")),
             Self::TooManyHeaders => Problem::new(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "headers_too_large",
-                "The request has too many header fields",
+                "The request's header has too many fields, or is too large",
             ),
             Self::Connect => not_allowed(
                 "CONNECT is not supported",
@@ -249,7 +258,7 @@ impl From<&ProxyError<BodyError>> for Refusal {
             ProxyError::Connect(_) => Self::Unreachable,
             ProxyError::Busy => Self::UpstreamBusy,
             ProxyError::Timeout => Self::UpstreamTimeout,
-            ProxyError::Upstream(_) | ProxyError::Unasked => Self::BadAnswer,
+            ProxyError::Upstream(_) | ProxyError::Unasked | ProxyError::Coding => Self::BadAnswer,
             ProxyError::Body(error) => Self::from(error),
         }
     }

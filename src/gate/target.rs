@@ -1,13 +1,13 @@
 //! What a request asks for and whom it asks (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
 
 use bytes::Bytes;
-use http::header::{ALLOW, HOST};
-use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ALLOW, HOST, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body_util::Full;
 
 use super::refusal::Refusal;
 use crate::policy::PathError;
+use crate::proxy;
 use crate::server::Flaw;
 
 /// The parts of a target that count.
@@ -25,7 +25,11 @@ impl<'a> Target<'a> {
             return Err(Refusal::Connect);
         }
         let uri = request.uri();
-        check_host(request.headers(), uri.authority())?;
+        // Its body could be anything, and where it ends is not for sure: before all that is said about it.
+        if !proxy::is_plainly_chunked(request.headers().get_all(TRANSFER_ENCODING)) {
+            return Err(Refusal::Coding);
+        }
+        check_host(request)?;
         match request.extensions().get::<Flaw>() {
             Some(Flaw::Fragment) => return Err(Refusal::Path(PathError::Fragment)),
             Some(Flaw::TooManyHeaders) => return Err(Refusal::TooManyHeaders),
@@ -47,17 +51,19 @@ impl<'a> Target<'a> {
 
 /// One `Host`, well formed, and equal to the authority of an absolute target. HTTP/2 may name it in
 /// `:authority` alone.
-fn check_host(headers: &HeaderMap, authority: Option<&Authority>) -> Result<(), Refusal> {
-    let mut hosts = headers.get_all(HOST).iter();
+fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
         return Err(Refusal::Host);
     }
-    match (host, authority) {
-        (None, None) => Err(Refusal::Host),
-        (None, Some(authority)) => is_host(authority.as_str().as_bytes())
-            .then_some(())
-            .ok_or(Refusal::Host),
+    match (host, request.uri().authority()) {
+        // HTTP/1.1 wants it beside an absolute target too (RFC 9112, section 3.2.2).
+        (None, Some(authority)) if request.version() == Version::HTTP_2 => {
+            let formed = is_host(authority.as_str().as_bytes());
+            formed.then_some(()).ok_or(Refusal::Host)
+        }
+        (None, _) => Err(Refusal::Host),
         (Some(host), authority) => {
             let same = authority
                 .is_none_or(|a| a.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()));
@@ -135,6 +141,17 @@ mod tests {
     }
 
     #[test]
+    fn what_http2_calls_the_authority_is_its_host() {
+        for (authority, fits) in [("a", true), ("a:80", true), ("u@a", false)] {
+            let uri = format!("http://{authority}/x");
+            let request = Request::get(uri).version(Version::HTTP_2).body(()).unwrap();
+            assert_eq!(Target::read(&request).is_ok(), fits, "{authority}");
+        }
+        let bare = Request::get("/x").version(Version::HTTP_2).body(());
+        assert!(matches!(Target::read(&bare.unwrap()), Err(Refusal::Host)));
+    }
+
+    #[test]
     fn host_is_there_once_and_well_formed() {
         for host in ["a", "a.b:80", "127.0.0.1:1", "[::1]", "[::1]:8001", "a:"] {
             assert!(read("GET", "/x", &[host]).is_ok(), "{host}");
@@ -174,7 +191,7 @@ mod tests {
             read("GET", "http://u@a/x", &["a"]),
             Err(Refusal::Host)
         ));
-        assert!(read("GET", "http://a/x", &[]).is_ok());
+        assert!(matches!(read("GET", "http://a/x", &[]), Err(Refusal::Host)));
     }
 
     #[test]

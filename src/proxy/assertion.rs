@@ -32,9 +32,8 @@ impl Signer {
         Self { config, key, clock }
     }
 
-    /// Sets the header, or removes the client's where the request is anonymous.
+    /// Sets the header, unless the request is anonymous. What the client called so is gone already.
     pub(super) fn sign(&self, headers: &mut HeaderMap, principal: Option<&Principal>) {
-        headers.remove(&self.config.header);
         let Some(principal) = principal else { return };
         let now = self.clock.unix_seconds();
         let claims = Claims {

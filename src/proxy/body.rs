@@ -21,6 +21,8 @@ pub struct Body<B: RequestBody> {
     idle: IdleTimer,
     /// When an event stream ends, whether it has said all or not: what let it begin is over.
     ends: Option<Ending>,
+    /// Why it broke off, until the client has had time to get what came before.
+    fault: Option<StreamError>,
 }
 
 struct Source<B: RequestBody> {
@@ -52,6 +54,7 @@ impl<B: RequestBody> Body<B> {
             source,
             idle: IdleTimer::new(patience),
             ends: None,
+            fault: None,
         }
     }
 
@@ -62,12 +65,26 @@ impl<B: RequestBody> Body<B> {
             source: None,
             idle: IdleTimer::new(patience),
             ends: None,
+            fault: None,
         }
     }
 
     /// Ends the body when `end` is ready.
     pub(super) fn ends_with(&mut self, end: Option<Ending>) {
         self.ends = end;
+    }
+
+    /// Breaks off, but at the next poll: a server throws away what it has not sent yet when a body fails, the head and
+    /// all that had come. Told that there is nothing more for now, it sends that first.
+    fn break_off(
+        &mut self,
+        fault: StreamError,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
+        self.source = None;
+        self.fault = Some(fault);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn release(&mut self) {
@@ -86,6 +103,9 @@ impl<B: RequestBody> http_body::Body for Body<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
         let this = &mut *self;
+        if let Some(fault) = this.fault.take() {
+            return Poll::Ready(Some(Err(fault)));
+        }
         if this
             .ends
             .as_mut()
@@ -102,10 +122,10 @@ impl<B: RequestBody> http_body::Body for Body<B> {
             None => Pin::new(&mut this.incoming).poll_frame(cx),
         };
         match polled {
-            Poll::Pending => this
-                .idle
-                .poll_silence(cx)
-                .map(|()| Some(Err(StreamError::Idle))),
+            Poll::Pending => match this.idle.poll_silence(cx) {
+                Poll::Ready(()) => this.break_off(StreamError::Idle, cx),
+                Poll::Pending => Poll::Pending,
+            },
             Poll::Ready(None) => {
                 this.release();
                 Poll::Ready(None)
@@ -117,15 +137,12 @@ impl<B: RequestBody> http_body::Body for Body<B> {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => {
-                this.source = None;
-                Poll::Ready(Some(Err(error.into())))
-            }
+            Poll::Ready(Some(Err(error))) => this.break_off(error.into(), cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.fault.is_none() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -37,6 +37,13 @@ pub struct Config {
     pub assertion: Option<Assertion>,
 }
 
+impl Config {
+    /// The header of the assertion, where there is one.
+    pub(super) fn assertion_header(&self) -> Option<&HeaderName> {
+        self.assertion.as_ref().map(|assertion| &assertion.header)
+    }
+}
+
 /// The protocol spoken to the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {

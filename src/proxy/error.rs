@@ -20,6 +20,9 @@ pub enum ProxyError<E> {
     /// It switched protocols without having been asked to (RFC 9110, section 7.8).
     #[error("the upstream switched protocols unasked")]
     Unasked,
+    /// Its answer is in a transfer coding that is not undone here, and that the client is not told of.
+    #[error("the upstream answered in a transfer coding other than chunked")]
+    Coding,
     /// The client's body is at fault.
     #[error("the request's body broke off")]
     Body(E),
@@ -37,7 +40,12 @@ impl<E> ProxyError<E> {
                     || is_io(error)
                     || is_gone(error)
             }
-            Self::Connect(_) | Self::Busy | Self::Timeout | Self::Unasked | Self::Body(_) => false,
+            Self::Connect(_)
+            | Self::Busy
+            | Self::Timeout
+            | Self::Unasked
+            | Self::Coding
+            | Self::Body(_) => false,
         }
     }
 }

@@ -64,11 +64,15 @@ pub(super) fn prepare<B>(
     let headers = request.headers_mut();
     let trailers = headers.get_all(TE).iter().any(|te| lists(te, "trailers"));
     drop_named_by_connection(headers);
-    retain(headers, |name| match fate(name.as_str()) {
+    let assertion = config.assertion_header();
+    let passes = |name: &HeaderName| match fate(name.as_str()) {
         Fate::Keep => true,
         Fate::Drop => false,
         Fate::Override => config.keep_headers.contains(name),
         Fate::Address => addressing.trusted,
+    };
+    retain(headers, |name| {
+        passes(name) && !is_spelling(name, assertion)
     });
     if permit.drop_authorization() {
         headers.remove(AUTHORIZATION);
@@ -181,7 +185,7 @@ pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 /// Removes from trailers what may not come in headers, and what frames a message (RFC 9110, section 6.5.1).
-pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
+pub(super) fn clean_trailers(trailers: &mut HeaderMap, assertion: Option<&HeaderName>) {
     const FRAMING: [&str; 6] = [
         "host",
         "content-length",
@@ -191,7 +195,9 @@ pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
         "content-type",
     ];
     retain(trailers, |name| {
-        fate(name.as_str()) == Fate::Keep && !FRAMING.contains(&name.as_str())
+        fate(name.as_str()) == Fate::Keep
+            && !FRAMING.contains(&name.as_str())
+            && !is_spelling(name, assertion)
     });
 }
 
@@ -222,15 +228,10 @@ fn fate(name: &str) -> Fate {
     if is_hop_by_hop(name) {
         return Fate::Drop;
     }
-    // CGI, WSGI and others read `X_Auth_Subject` as `X-Auth-Subject`: compare as they would.
-    let folded: Cow<'_, str> = if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+    let folded: Cow<'_, str> = if name.bytes().all(|b| fold(b) == b) {
         Cow::Borrowed(name)
     } else {
-        Cow::Owned(
-            name.chars()
-                .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-                .collect(),
-        )
+        Cow::Owned(name.bytes().map(fold).map(char::from).collect())
     };
     match &*folded {
         // CGI hands `Proxy` on as `HTTP_PROXY`, which HTTP clients behind it take for their proxy (CVE-2016-5385).
@@ -248,6 +249,21 @@ fn fate(name: &str) -> Fate {
         other if matches!(folded, Cow::Owned(_)) && SPELLED_ONE_WAY.contains(&other) => Fate::Drop,
         _ => Fate::Keep,
     }
+}
+
+/// CGI, WSGI and others read `X_Auth_Subject` as `X-Auth-Subject`: names are compared as they would.
+fn fold(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() {
+        byte
+    } else {
+        b'-'
+    }
+}
+
+/// Whether a backend might take `name` for `ours`.
+fn is_spelling(name: &HeaderName, ours: Option<&HeaderName>) -> bool {
+    let folded = name.as_str().bytes().map(fold);
+    ours.is_some_and(|ours| folded.eq(ours.as_str().bytes().map(fold)))
 }
 
 /// Names that a backend may fold another spelling into, to the harm of the decision or the framing.
@@ -307,6 +323,15 @@ fn retain(headers: &mut HeaderMap, keep: impl Fn(&HeaderName) -> bool) {
     for name in unwanted {
         headers.remove(name);
     }
+}
+
+/// Whether these values of `Transfer-Encoding` name no coding, or `chunked` alone: it is the only one that is undone
+/// here, and a hop is not told of another (RFC 9112, sections 6.1 and 7).
+pub fn is_plainly_chunked<'a>(codings: impl IntoIterator<Item = &'a HeaderValue>) -> bool {
+    let mut codings = codings.into_iter();
+    let first = codings.next();
+    first.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
 }
 
 /// Whether a comma-separated list has this member, letter case ignored.

@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderValue, Request, Version};
+use http::{HeaderName, HeaderValue, Request, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
-use super::{ProxyError, RequestBody, headers};
+use super::{Config, ProxyError, RequestBody, headers};
 
 pub(super) struct Upload<B: Body> {
     body: Option<B>,
     progress: Progress<B::Error>,
+    /// The header of the assertion, which no trailer may stand in for.
+    assertion: Option<HeaderName>,
 }
 
 /// What happened to a body, as far as the one who waits for the answer must know. `None` is a request without.
@@ -64,7 +66,7 @@ impl<E> Progress<E> {
 }
 
 impl<B: RequestBody> Upload<B> {
-    pub(super) fn new(body: B) -> (Self, Progress<B::Error>) {
+    fn new(body: B, assertion: Option<&HeaderName>) -> (Self, Progress<B::Error>) {
         if body.is_end_stream() {
             return (Self::empty(), Progress(None));
         }
@@ -77,6 +79,7 @@ impl<B: RequestBody> Upload<B> {
             Self {
                 body: Some(body),
                 progress: progress.handle(),
+                assertion: assertion.cloned(),
             },
             progress,
         )
@@ -86,6 +89,7 @@ impl<B: RequestBody> Upload<B> {
         Self {
             body: None,
             progress: Progress(None),
+            assertion: None,
         }
     }
 }
@@ -108,7 +112,7 @@ impl<B: RequestBody> Body for Upload<B> {
             state.moved = Instant::now();
         });
         polled.map(|frame| match frame? {
-            Ok(frame) => Some(Ok(clean_trailers(frame))),
+            Ok(frame) => Some(Ok(clean_trailers(frame, this.assertion.as_ref()))),
             Err(error) => {
                 this.progress.with(|state| state.fault = Some(error));
                 Some(Err(BodyFault))
@@ -128,10 +132,10 @@ impl<B: RequestBody> Body for Upload<B> {
 }
 
 /// Some backends merge trailers into the headers: what may not come in the one may not come in the other.
-fn clean_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
+fn clean_trailers(frame: Frame<Bytes>, assertion: Option<&HeaderName>) -> Frame<Bytes> {
     match frame.into_trailers() {
         Ok(mut trailers) => {
-            headers::clean_trailers(&mut trailers);
+            headers::clean_trailers(&mut trailers, assertion);
             Frame::trailers(trailers)
         }
         Err(frame) => frame,
@@ -141,9 +145,10 @@ fn clean_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
 /// Prepares a request for HTTP/1.1 and its body for being watched.
 pub(super) fn wrap<B: RequestBody>(
     request: Request<B>,
+    config: &Config,
 ) -> (Request<Upload<B>>, Progress<B::Error>) {
     let (mut parts, body) = request.into_parts();
-    let (body, progress) = Upload::new(body);
+    let (body, progress) = Upload::new(body, config.assertion_header());
     parts.version = Version::HTTP_11;
     // Else a GET of unknown length would be taken for one without a body.
     if progress.0.is_some() && !parts.headers.contains_key(CONTENT_LENGTH) {

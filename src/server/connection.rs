@@ -22,10 +22,11 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use super::body::{Answer, Exchange, RequestBody, read_off};
+use super::farewell::{linger, until_drained};
 use super::supervise::End;
 use super::tls::Certificates;
 use super::watch::{Phase, Watch};
-use super::wire::{Malformed, Wire};
+use super::wire::Wire;
 use super::worker::Tracked;
 use super::{Flaw, Handler, Limits, Peer};
 use crate::stop::Stop;
@@ -43,6 +44,11 @@ const FIRST_READ: usize = 1024;
 /// An idle HTTP/2 connection is asked for a sign of life this often, and given this long for it.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// HTTP/2 heads are read up to this many times their limit: the answer to one that is over it can then be ours, and
+/// not the parser's bare status.
+const READ_ON: usize = 4;
+/// What a header field counts for besides its text (RFC 9113, section 6.5.2).
+const FIELD: usize = 32;
 /// Bytes of an answer that HTTP/2 holds for a slow client, a stream.
 const SEND_BUFFER: usize = 64 << 10;
 
@@ -98,8 +104,10 @@ impl<H: Handler> Session<H> {
     }
 
     async fn handshake(&self, stream: TcpStream) -> Option<Box<TlsStream<TcpStream>>> {
-        let handshake = TlsAcceptor::from(self.context.certificates.current()?).accept(stream);
-        match tokio::time::timeout(self.context.limits.handshake_timeout, handshake).await {
+        let context = &self.context;
+        let handshake = TlsAcceptor::from(context.certificates.current()?).accept(stream);
+        let handshake = tokio::time::timeout(context.limits.handshake_timeout, handshake);
+        match until_drained(&context.stop, LAST_WORDS, handshake).await? {
             Ok(Ok(stream)) => Some(Box::new(stream)),
             Ok(Err(error)) => {
                 tracing::debug!(client.address = self.peer.text(), error = %error, "TLS handshake failed");
@@ -114,52 +122,32 @@ impl<H: Handler> Session<H> {
 
     /// Tells HTTP/2 with prior knowledge (RFC 9113, section 3.3) from HTTP/1.1 by its first bytes.
     async fn serve_plain(self, mut stream: TcpStream) {
+        let start = until_drained(&self.context.stop, LAST_WORDS, self.start(&mut stream)).await;
+        let Some(Some(start)) = start else {
+            return;
+        };
+        if start == PREFACE {
+            Box::pin(self.serve_http2(stream, start)).await;
+        } else {
+            self.serve_http1(stream, start).await;
+        }
+    }
+
+    /// The first bytes, as many as tell the protocols apart. `None` when the client leaves, or is too slow.
+    async fn start(&self, stream: &mut TcpStream) -> Option<Bytes> {
         let limits = self.context.limits;
         let mut start = Vec::with_capacity(PREFACE.len());
         let mut over = Instant::now() + limits.idle_timeout;
         while start.len() < PREFACE.len() && PREFACE.starts_with(&start) {
-            let (wanted, patience) = (
-                PREFACE.len() - start.len(),
-                over.saturating_duration_since(Instant::now()),
-            );
-            let Some(bytes) = self
-                .next_bytes(&mut stream, wanted, patience, LAST_WORDS)
-                .await
-            else {
-                return;
-            };
+            let wanted = PREFACE.len() - start.len();
+            let patience = over.saturating_duration_since(Instant::now());
+            let bytes = next_bytes(stream, wanted, patience).await?;
             if start.is_empty() {
                 over = Instant::now() + limits.header_timeout;
             }
             start.extend_from_slice(&bytes);
         }
-        if start == PREFACE {
-            Box::pin(self.serve_http2(stream, start.into())).await;
-        } else {
-            self.serve_http1(stream, start.into()).await;
-        }
-    }
-
-    /// Waits for bytes of a silent client. `None` when it leaves, is silent for `patience`, or for `grace` in a drain.
-    async fn next_bytes<S: AsyncRead + Unpin>(
-        &self,
-        stream: &mut S,
-        wanted: usize,
-        patience: Duration,
-        grace: Duration,
-    ) -> Option<Bytes> {
-        let mut bytes = BytesMut::with_capacity(wanted);
-        let drained = async {
-            self.context.stop.draining().await;
-            tokio::time::sleep(grace).await;
-        };
-        let read = tokio::select! {
-            biased;
-            read = stream.read_buf(&mut bytes) => read.ok()?,
-            () = tokio::time::sleep(patience) => return None,
-            () = drained => return None,
-        };
-        (read > 0).then(|| bytes.freeze())
+        Some(start.into())
     }
 
     /// Serves HTTP/1.1. While the client is silent there is no parser and no buffer, only the socket: a browser
@@ -189,12 +177,10 @@ impl<H: Handler> Session<H> {
             } else {
                 Duration::ZERO
             };
-            start = match self
-                .next_bytes(&mut stream, FIRST_READ, patience, grace)
-                .await
-            {
-                Some(bytes) => bytes,
-                None => return,
+            let next = next_bytes(&mut stream, FIRST_READ, patience);
+            start = match until_drained(&self.context.stop, grace, next).await {
+                Some(Some(bytes)) => bytes,
+                Some(None) | None => return,
             };
         }
     }
@@ -207,7 +193,7 @@ impl<H: Handler> Session<H> {
         start: Bytes,
         watch: &Arc<Watch>,
     ) -> Option<(S, Bytes)> {
-        let wire = Wire::http1(stream, start, Arc::clone(watch), self.malformed());
+        let wire = Wire::http1(stream, start, Arc::clone(watch));
         let limits = self.context.limits;
         let mut builder = http1::Builder::new();
         builder
@@ -226,22 +212,39 @@ impl<H: Handler> Session<H> {
             .supervise(Pin::new(&mut connection), shutdown, watch, Some(QUIET))
             .await;
         let parts = connection.into_parts()?;
-        let mut stream = parts.io.into_inner().into_stream();
-        match end {
-            End::Quiet => Some((stream, parts.read_buf)),
-            End::Expired(Phase::Head) => {
-                let words = self.malformed()(StatusCode::REQUEST_TIMEOUT);
-                let farewell = async {
-                    // Who does not read it does not get it.
-                    let _ = stream.write_all(&words).await;
-                    let _ = stream.shutdown().await;
-                };
-                let _ = tokio::time::timeout(LAST_WORDS, farewell).await;
-                None
-            }
+        let wire = parts.io.into_inner();
+        let status = match end {
+            End::Quiet => return Some((wire.into_stream(), parts.read_buf)),
+            End::Expired(Phase::Head) => Some(StatusCode::REQUEST_TIMEOUT),
+            End::Closed => wire.refused(),
             End::Expired(Phase::Idle | Phase::Busy | Phase::Finishing | Phase::Tunnel)
-            | End::Closed => None,
+            | End::Drained => return None,
+        };
+        if status.is_some() || !watch.is_body_read() {
+            // With its buffers gone: what the client still sends is not looked at.
+            drop((parts.read_buf, parts.service));
+            Box::pin(self.part(wire, status)).await;
         }
+        None
+    }
+
+    /// Ends a conversation in the middle of a request: with an answer of this status, unless it had one.
+    async fn part<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        wire: Wire<S>,
+        status: Option<StatusCode>,
+    ) {
+        let words =
+            status.map(|status| self.handler.malformed(&self.peer, status, &wire.remains()));
+        let mut stream = wire.into_stream();
+        if let Some(words) = words {
+            let written = tokio::time::timeout(LAST_WORDS, stream.write_all(&words)).await;
+            // Who does not read it does not get it.
+            if !matches!(written, Ok(Ok(()))) {
+                return;
+            }
+        }
+        linger(stream, &self.context.stop).await;
     }
 
     async fn serve_http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
@@ -256,7 +259,9 @@ impl<H: Handler> Session<H> {
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.max_streams)
             .max_pending_accept_reset_streams(limits.max_resets)
-            .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
+            .max_header_list_size(
+                u32::try_from(limits.max_header_bytes.saturating_mul(READ_ON)).unwrap_or(u32::MAX),
+            )
             .max_send_buf_size(SEND_BUFFER)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT);
@@ -271,11 +276,6 @@ impl<H: Handler> Session<H> {
             connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(LAST_WORDS, connection).await;
         }
-    }
-
-    fn malformed(&self) -> Malformed {
-        let (handler, peer) = (Arc::clone(&self.handler), Arc::clone(&self.peer));
-        Arc::new(move |status| handler.malformed(&peer, status))
     }
 
     /// What the parser calls with each request.
@@ -294,8 +294,7 @@ impl<H: Handler> Session<H> {
             Arc::clone(watch),
         );
         let memory = Arc::<H::Memory>::default();
-        let patience = self.context.limits.idle_timeout;
-        let max_headers = self.context.limits.max_headers;
+        let limits = self.context.limits;
         service_fn(move |request: Request<Incoming>| {
             let multiplexed = request.version() == http::Version::HTTP_2;
             let is_whole = request.body().is_end_stream();
@@ -310,11 +309,14 @@ impl<H: Handler> Session<H> {
                 watch: Arc::clone(&watch),
                 number,
             };
-            let mut request =
-                request.map(|incoming| RequestBody::new(incoming, patience, Arc::clone(&watch)));
+            let mut request = request.map(|incoming| {
+                RequestBody::new(incoming, limits.idle_timeout, Arc::clone(&watch))
+            });
             if watch.take_fragment() {
                 request.extensions_mut().insert(Flaw::Fragment);
-            } else if request.headers().len() > max_headers {
+            } else if request.headers().len() > limits.max_headers
+                || multiplexed && list_size(&request) > limits.max_header_bytes
+            {
                 request.extensions_mut().insert(Flaw::TooManyHeaders);
             }
             let answering =
@@ -338,6 +340,32 @@ impl<H: Handler> Session<H> {
     }
 }
 
+/// What the fields of an HTTP/2 request count for (RFC 9113, section 6.5.2), method and scheme aside.
+fn list_size<B>(request: &Request<B>) -> usize {
+    let uri = request.uri();
+    let authority = uri
+        .authority()
+        .map_or(0, |authority| authority.as_str().len());
+    let target = uri
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    let fields = request.headers().iter();
+    fields.fold(authority + target, |sum, (name, value)| {
+        sum + name.as_str().len() + value.len() + FIELD
+    })
+}
+
+/// Waits for bytes of a silent client. `None` when it leaves, or is silent for `patience`.
+async fn next_bytes<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    wanted: usize,
+    patience: Duration,
+) -> Option<Bytes> {
+    let mut bytes = BytesMut::with_capacity(wanted);
+    let read = tokio::time::timeout(patience, stream.read_buf(&mut bytes)).await;
+    matches!(read, Ok(Ok(1..))).then(|| bytes.freeze())
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -346,6 +374,7 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
+    use crate::server::Remains;
 
     /// Answers when it is told to.
     #[derive(Default)]
@@ -369,7 +398,7 @@ mod tests {
             Response::new(Empty::new())
         }
 
-        fn malformed(&self, _peer: &Peer, _status: StatusCode) -> Bytes {
+        fn malformed(&self, _: &Peer, _: StatusCode, _: &Remains) -> Bytes {
             Bytes::new()
         }
     }

@@ -5,8 +5,9 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
+use super::Limits;
 use super::connection::{Context, LAST_WORDS};
 use super::watch::{Phase, Watch};
 
@@ -19,6 +20,52 @@ pub(super) enum End {
     Quiet,
     /// This phase took too long.
     Expired(Phase),
+    /// Not by itself, though it was told of the drain; but nothing was in flight.
+    Drained,
+}
+
+/// A connection that was told of the drain.
+struct Told {
+    at: Instant,
+    /// When it was looked at last, and what [`Watch::stirs`] said then.
+    seen: (Instant, u64),
+}
+
+impl Told {
+    /// It was told now; `timer` is set to when it is to be looked at.
+    fn now(watch: &Watch, timer: Pin<&mut Sleep>) -> Self {
+        let now = Instant::now();
+        timer.reset(now + LAST_WORDS);
+        Self {
+            at: now,
+            seen: (now, watch.stirs()),
+        }
+    }
+
+    /// Whether nothing is in flight and nothing came for a while: an HTTP/2 client that does not acknowledge that it
+    /// was told would hold the drain to its end.
+    fn is_over(&mut self, watch: &Watch) -> bool {
+        let (at, stirs) = self.seen;
+        if at.elapsed() < LAST_WORDS {
+            return false;
+        }
+        self.seen = (Instant::now(), watch.stirs());
+        stirs == watch.stirs() && watch.is_idle()
+    }
+
+    /// How long this phase may still go on: half a head is no request yet, and is not waited for as long as usual.
+    fn remaining(&self, watch: &Watch, limits: &Limits) -> Option<Duration> {
+        let left = watch.remaining(limits);
+        if watch.phase() != Phase::Head {
+            return left;
+        }
+        let short = Limits {
+            header_timeout: LAST_WORDS,
+            ..*limits
+        };
+        let grace = LAST_WORDS.saturating_sub(self.at.elapsed());
+        left.min(watch.remaining(&short).max(Some(grace)))
+    }
 }
 
 impl Context {
@@ -31,20 +78,14 @@ impl Context {
         watch: &Watch,
         quiet: Option<Duration>,
     ) -> End {
-        let limits = &self.limits;
-        let interval = limits
-            .header_timeout
-            .min(limits.idle_timeout)
-            .min(quiet.unwrap_or(Duration::MAX));
         let mut draining = pin!(self.stop.draining());
-        let mut timer = pin!(tokio::time::sleep(interval));
-        let mut grace = None;
-        let (mut listening, mut told) = (false, false);
+        let mut timer = pin!(tokio::time::sleep(self.interval(quiet)));
+        let (mut listening, mut grace, mut told) = (false, None, None::<Told>);
         poll_fn(|cx| {
             // Before the answer that may have woken it too, so that its head says `close`.
-            if !told && self.stop.is_draining() && watch.phase() == Phase::Busy {
-                told = true;
+            if told.is_none() && self.stop.is_draining() && watch.phase() == Phase::Busy {
                 shutdown(connection.as_mut());
+                told = Some(Told::now(watch, timer.as_mut()));
             }
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(End::Closed);
@@ -54,7 +95,7 @@ impl Context {
                 listening = true;
                 let _ = draining.as_mut().poll(cx);
             }
-            if !told && self.stop.is_draining() {
+            if told.is_none() && self.stop.is_draining() {
                 // Told before its first request, a connection closes at once, and a request on its way is lost.
                 let until = *grace.get_or_insert_with(|| Instant::now() + LAST_WORDS);
                 if watch.is_fresh() && watch.phase() == Phase::Idle && Instant::now() < until {
@@ -62,26 +103,56 @@ impl Context {
                     let _ = timer.as_mut().poll(cx);
                     return Poll::Pending;
                 }
-                told = true;
                 shutdown(connection.as_mut());
+                told = Some(Told::now(watch, timer.as_mut()));
                 if connection.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(End::Closed);
                 }
             }
             while timer.as_mut().poll(cx).is_ready() {
-                let silence = watch.silence();
-                if quiet.is_some_and(|quiet| silence.is_some_and(|silence| silence >= quiet)) {
-                    return Poll::Ready(End::Quiet);
-                }
-                match watch.remaining(limits) {
-                    Some(Duration::ZERO) => return Poll::Ready(End::Expired(watch.phase())),
-                    left => timer
-                        .as_mut()
-                        .reset(Instant::now() + left.unwrap_or(interval).min(interval)),
+                match self.look(watch, quiet, told.as_mut()) {
+                    Ok(pause) => timer.as_mut().reset(Instant::now() + pause),
+                    Err(end) => return Poll::Ready(end),
                 }
             }
             Poll::Pending
         })
         .await
+    }
+
+    /// Looks whether the connection has to end; if not, how long until it has to be looked at again.
+    fn look(
+        &self,
+        watch: &Watch,
+        quiet: Option<Duration>,
+        told: Option<&mut Told>,
+    ) -> Result<Duration, End> {
+        let silence = watch.silence();
+        if quiet.is_some_and(|quiet| silence.is_some_and(|silence| silence >= quiet)) {
+            return Err(End::Quiet);
+        }
+        let mut interval = self.interval(quiet);
+        let left = match told {
+            Some(told) => {
+                if told.is_over(watch) {
+                    return Err(End::Drained);
+                }
+                interval = interval.min(LAST_WORDS);
+                told.remaining(watch, &self.limits)
+            }
+            None => watch.remaining(&self.limits),
+        };
+        match left {
+            Some(Duration::ZERO) => Err(End::Expired(watch.phase())),
+            Some(left) => Ok(left.min(interval)),
+            None => Ok(interval),
+        }
+    }
+
+    /// How often a connection is looked at.
+    fn interval(&self, quiet: Option<Duration>) -> Duration {
+        let limits = &self.limits;
+        let shortest = limits.header_timeout.min(limits.idle_timeout);
+        shortest.min(quiet.unwrap_or(Duration::MAX))
     }
 }

@@ -42,12 +42,16 @@ pub(super) struct Watch {
     line_seen: AtomicBool,
     /// There was a `#` in the request line.
     fragment: AtomicBool,
+    /// Milliseconds from `start` to what an HTTP/2 client has begun and not ended; 0 when there is no such thing.
+    open_since: AtomicU64,
     /// Milliseconds from `start` to the first write that the client did not take; 0 when it takes them.
     blocked_since: AtomicU64,
     /// HTTP/2 streams whose client does not take what was handed out, and since when (milliseconds from `start`).
     stalled: Mutex<HashMap<u64, u64>>,
     /// Requests so far.
     requests: AtomicU64,
+    /// How often something happened: bytes came, or an answer was complete.
+    stirs: AtomicU64,
     /// What is left of the request's body, once whoever answers has dropped it.
     leftover: Mutex<Leftover>,
 }
@@ -72,9 +76,11 @@ impl Watch {
             body_read: AtomicBool::new(true),
             line_seen: AtomicBool::new(false),
             fragment: AtomicBool::new(false),
+            open_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             stalled: Mutex::default(),
             requests: AtomicU64::new(0),
+            stirs: AtomicU64::new(0),
             leftover: Mutex::default(),
         }
     }
@@ -124,13 +130,38 @@ impl Watch {
 
     /// Something was written, or could not be because the client does not read.
     pub(super) fn wrote(&self, taken: bool) {
-        let since = self.blocked_since.load(Relaxed);
-        match (taken, since) {
-            (true, 0) => {}
-            (true, _) => self.blocked_since.store(0, Relaxed),
-            (false, 0) => self.blocked_since.store(self.elapsed_ms().max(1), Relaxed),
-            (false, _) => {}
+        self.mark(&self.blocked_since, !taken);
+    }
+
+    /// An HTTP/2 client has, or has not, begun a head that it has not ended.
+    pub(super) fn opens(&self, is_open: bool) {
+        self.mark(&self.open_since, is_open);
+    }
+
+    /// Keeps since when something is so. The clock is asked only when that changes.
+    fn mark(&self, since: &AtomicU64, is_so: bool) {
+        match (is_so, since.load(Relaxed)) {
+            (true, 0) => since.store(self.elapsed_ms().max(1), Relaxed),
+            (false, 1..) => since.store(0, Relaxed),
+            (true, 1..) | (false, 0) => {}
         }
+    }
+
+    /// Something happened. All that counts is that the number changes, and one thread alone changes it.
+    pub(super) fn stirred(&self) {
+        self.stirs.store(self.stirs().wrapping_add(1), Relaxed);
+    }
+
+    /// A number that changes when something happens.
+    pub(super) fn stirs(&self) -> u64 {
+        self.stirs.load(Relaxed)
+    }
+
+    /// Whether no request is being answered, and no answer waits for its client.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.phase(), Phase::Idle | Phase::Finishing)
+            && self.blocked_since.load(Relaxed) == 0
+            && self.oldest_stall().is_none()
     }
 
     /// Bytes came in (HTTP/1 only). Looks for a `#` in the request line: the parser cuts the target there
@@ -176,6 +207,11 @@ impl Watch {
         self.fragment.swap(false, Relaxed)
     }
 
+    /// Whether nothing of the last request's body is left unread.
+    pub(super) fn is_body_read(&self) -> bool {
+        self.body_read.load(Relaxed)
+    }
+
     /// The request's body was read to its end.
     pub(super) fn body_read(&self) {
         self.body_read.store(true, Relaxed);
@@ -183,6 +219,7 @@ impl Watch {
 
     /// The answer is complete, or given up.
     pub(super) fn finish(&self) {
+        self.stirred();
         if self.in_flight.fetch_sub(1, Relaxed) == 1 && self.phase() != Phase::Tunnel {
             self.enter(Phase::Finishing);
         }
@@ -245,8 +282,19 @@ impl Watch {
         between.then(|| self.start.elapsed().saturating_sub(since))
     }
 
-    /// How long this phase may still go on; `None` is as long as the handler likes.
+    /// How long what goes on now may still go on; `None` is as long as the handler likes.
     pub(super) fn remaining(&self, limits: &Limits) -> Option<Duration> {
+        let open = Some(self.open_since.load(Relaxed)).filter(|since| *since > 0);
+        let head = open.map(|since| self.left(since, limits.header_timeout));
+        head.into_iter().chain(self.phase_remaining(limits)).min()
+    }
+
+    /// What is left of the time that something may take which began at `since`.
+    fn left(&self, since: u64, allowed: Duration) -> Duration {
+        (Duration::from_millis(since) + allowed).saturating_sub(self.start.elapsed())
+    }
+
+    fn phase_remaining(&self, limits: &Limits) -> Option<Duration> {
         let since = self.since.load(Relaxed);
         let unwritten = Some(self.blocked_since.load(Relaxed)).filter(|since| *since > 0);
         let blocked = unwritten.into_iter().chain(self.oldest_stall()).min();
@@ -258,8 +306,7 @@ impl Watch {
                 (blocked, limits.idle_timeout)
             }
         };
-        let over = Duration::from_millis(since) + allowed;
-        Some(over.saturating_sub(self.start.elapsed()))
+        Some(self.left(since, allowed))
     }
 }
 

@@ -364,4 +364,8 @@ impl Store for Postgres {
             ),
         })
     }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
 }

@@ -390,6 +390,11 @@ impl Store for Sqlite {
     async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         backup::write(&self.readers, to).await
     }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,11 @@ pub(super) fn known<T>(what: &str, word: &str, found: Option<T>) -> Result<T, St
     found.ok_or_else(|| StoreError::Corrupt(format!("{what} {word:?}")))
 }
 
+/// A name that nothing else has: of a lease, of a process.
+pub(super) fn unique() -> String {
+    format!("{:032x}", fastrand::u128(..))
+}
+
 /// A list as a column holds it; every database has the same text.
 pub(super) fn list_of(names: &[String]) -> String {
     serde_json::Value::from(names).to_string()

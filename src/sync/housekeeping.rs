@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::Sync;
 use super::outage::Outage;
 use super::worker::OUT_OF_TIME;
-use crate::store::{Cause, DriftKind, JobKey, JobState, Priority, StoreError, Totals, UnixMillis};
+use crate::clock::millis;
+use crate::store::{Cause, DriftKind, JobKey, JobState, Priority, StoreError, Totals};
 
 /// How old a gauge may be, and how late a recheck.
 const ROUND: Duration = Duration::from_secs(1);
@@ -89,10 +90,7 @@ impl Sync {
 
     /// Drops what is older than the retention, some of it at a time, and says how much.
     async fn prune(&self) -> Result<u64, StoreError> {
-        let retention = UnixMillis::try_from(self.config.retention.as_millis());
-        let before = self
-            .now()
-            .saturating_sub(retention.unwrap_or(UnixMillis::MAX));
+        let before = self.now().saturating_sub(millis(self.config.retention));
         self.parts.store.prune(before).await
     }
 

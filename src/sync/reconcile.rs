@@ -32,6 +32,7 @@ use self::caution::is_implausible;
 use self::compare::loses;
 use self::gather::Gathered;
 use super::{Config, Parts, Sync};
+use crate::clock::millis;
 use crate::entitlement::Catalog;
 use crate::store::{Drift, LONGEST_LIST, Look, StoreError, UnixMillis};
 
@@ -277,5 +278,5 @@ fn losing(drift: &[Drift], catalog: &Catalog) -> BTreeSet<String> {
 
 /// [`LEASE`] as the ledger takes it.
 fn lease() -> UnixMillis {
-    UnixMillis::try_from(LEASE.as_millis()).unwrap_or(UnixMillis::MAX)
+    millis(LEASE)
 }

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::housekeeping::keep_house;
 use super::outage::Outage;
 use super::{Config, Parts};
+use crate::clock::millis;
 use crate::store::{JobKey, StoreError, UnixMillis};
 use failure::Failure;
 pub(super) use failure::OUT_OF_TIME;
@@ -89,8 +90,7 @@ impl Sync {
 
     async fn step_until(&self, stop: &CancellationToken) -> Result<Stepped, StoreError> {
         let (store, deadline) = (&self.parts.store, self.config.deadline);
-        let lease = job::lease(deadline).as_millis();
-        let lease = UnixMillis::try_from(lease).unwrap_or(UnixMillis::MAX);
+        let lease = millis(job::lease(deadline));
         // Before the time of day is read, which the lease is counted from.
         let began = Instant::now();
         let Some(taken) = store.take(self.now(), lease).await? else {
@@ -194,8 +194,7 @@ impl Sync {
     }
 
     pub(super) fn now(&self) -> UnixMillis {
-        let now = self.parts.clock.since_epoch().as_millis();
-        UnixMillis::try_from(now).unwrap_or(UnixMillis::MAX)
+        self.parts.clock.unix_millis()
     }
 }
 

@@ -26,7 +26,7 @@ const UPSTREAM_DURATION_SECONDS: Named = (
 );
 const TOKEN_VERIFICATIONS: Named = (
     "tollgate_token_verifications_total",
-    "Tokens verified anew, by result.",
+    "Tokens verified anew, and cached ones that are refused, by result.",
 );
 const TOKEN_CACHE_HITS: Named = (
     "tollgate_token_cache_hits_total",
@@ -164,7 +164,7 @@ impl Metrics {
             .observe(duration.as_secs_f64());
     }
 
-    /// Counts a token that was verified anew.
+    /// Counts a token that was verified anew, or a cached one that is refused.
     pub fn token_verification(&self, result: &str) {
         self.token_verifications.with_label_values(&[result]).inc();
     }

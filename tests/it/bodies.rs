@@ -1,5 +1,7 @@
 //! Bodies: streamed, bounded, framed right; and what becomes of them when one side goes away.
 
+mod refused;
+
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;

@@ -687,9 +687,6 @@ async fn a_mistake_in_the_config_is_2() {
     assert_eq!((told.status, &told.json()["ok"]), (2, &false.into()));
     let answer = told.json();
     assert!(answer["errors"][0]["message"].is_string(), "{answer}");
-    for key in ["changes", "problems", "notes"] {
-        assert_eq!(answer[key], Value::Array(Vec::new()), "{key}");
-    }
     assert_eq!(place.writes(), 0);
     place
         .bootstrap(&["--yes", "--dry-run"])

@@ -1,9 +1,12 @@
 //! Cross-origin requests: preflights answered here, headers on every own answer, none doubled.
 
+use tokio::net::TcpStream;
+
 use super::errors::assert_error;
 use crate::gate::{Setup, World};
 use crate::support::auth0::{Auth0, Fault, JWKS};
 use crate::support::backend::Backend;
+use crate::support::h2::H2;
 use crate::support::raw::Reply;
 
 const ORIGIN: &str = "https://app.test";
@@ -239,4 +242,78 @@ async fn caches_are_told_that_the_origin_matters_also_without_one() {
         let vary = reply.header_all("vary").join(", ").to_ascii_lowercase();
         assert!(vary.contains("origin"), "{path}: {reply:?}");
     }
+}
+
+/// Sends these bytes: the status of the answer, which a page of `ORIGIN` must be able to read, and its `path`.
+async fn told(world: &World, bytes: &[u8]) -> (u16, String) {
+    let mut wire = world.gate.wire().await;
+    wire.send(bytes).await;
+    let reply = wire.reply().await;
+    assert_open(&reply);
+    let path = reply.json()["path"].as_str().map(str::to_owned);
+    (reply.status, path.expect("a path"))
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_told_to_the_page_too() {
+    let world = World::with(|setup| cors(setup).server("header_timeout: 1s")).await;
+    let long = format!("X-Long: {}\r\n", "x".repeat(100 << 10));
+    let many: String = (0..150).map(|n| format!("X-{n}: 1\r\n")).collect();
+    let (line, origin) = ("GET /pub/x HTTP/1.1\r\n", "Origin: https://app.test\r\n");
+    let wrong = "Content-Length: x\r\n";
+    let half = format!("{line}{origin}X-Half");
+    assert_eq!(
+        told(&world, half.as_bytes()).await,
+        (408, "/pub/x".to_owned())
+    );
+    for (status, path, line, fields) in [
+        (431, "/pub/x", line, format!("{origin}{long}")),
+        // Its origin comes too late to be read: it can only be the one that there is.
+        (431, "/pub/x", line, format!("{long}{origin}")),
+        (431, "/pub/x", line, format!("{origin}{many}")),
+        (400, "/pub/x", line, format!("{origin}{wrong}")),
+        (400, "/pub/x", line, format!("{wrong}{origin}")),
+        (400, "", "nonsense\r\n", origin.to_owned()),
+    ] {
+        let bytes = format!("{line}Host: gate.test\r\n{fields}\r\n");
+        let what = &bytes[..bytes.len().min(80)];
+        assert_eq!(
+            told(&world, bytes.as_bytes()).await,
+            (status, path.to_owned()),
+            "{what}"
+        );
+    }
+    let mut raw = b"GET /pub/\xff?q HTTP/1.1\r\nHost: gate.test\r\n".to_vec();
+    raw.extend(format!("{origin}\r\n").into_bytes());
+    assert_eq!(told(&world, &raw).await, (400, "/pub/\u{fffd}".to_owned()));
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_not_told_to_a_stranger_nor_to_one_of_several() {
+    let two = "cors: { allowed_origins: [\"https://app.test\", \"https://b.test\"] }";
+    let (one, two) = (
+        World::with(cors).await,
+        World::with(|setup| setup.section(two)).await,
+    );
+    for (world, origin) in [(one, "Origin: https://evil.test\r\n"), (two, "")] {
+        let head = "GET /pub/x HTTP/1.1\r\nHost: gate.test\r\nContent-Length: x\r\n";
+        let sent = world.gate.send_raw(format!("{head}{origin}\r\n")).await;
+        let reply = sent.expect("an answer");
+        assert_eq!(reply.status, 400);
+        assert_shut(&reply);
+        assert_eq!(reply.header("vary"), Some("origin"));
+    }
+}
+
+#[tokio::test]
+async fn a_head_over_the_limit_is_told_to_the_page_over_http2_too() {
+    let world = World::with(|setup| cors(setup).server("max_header_bytes: 16KiB")).await;
+    let socket = TcpStream::connect(world.gate.address).await;
+    let mut client = H2::over(socket.expect("a connection")).await;
+    let long = "x".repeat(40 << 10);
+    let reply = client
+        .get("/pub/x", &[("origin", ORIGIN), ("x-long", &long)])
+        .await;
+    assert_eq!(reply.status, 431);
+    assert_open(&reply);
 }

@@ -159,5 +159,5 @@ async fn a_config_with_mistakes_ends_with_2() {
     assert_eq!(report.key("ok"), false);
     let message = report.key("errors")[0]["message"].as_str();
     assert!(message.is_some_and(|text| text.contains("upstraem")));
-    assert!(report.names().is_empty() && report.count("FAIL") == 0);
+    assert!(report.key("checks").is_null(), "nothing is looked at");
 }

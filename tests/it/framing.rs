@@ -180,3 +180,58 @@ async fn an_upstream_that_has_the_whole_upload_and_is_silent_is_a_504() {
         assert_error(&reply, 504, "upstream_timeout");
     }
 }
+
+/// What frames a message by more than `chunked`: who decodes the other coding is told of it, or nobody can.
+const CODED: [&str; 4] = [
+    "Transfer-Encoding: gzip, chunked",
+    "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+    "Transfer-Encoding: chunked, chunked",
+    "Transfer-Encoding: identity, chunked",
+];
+
+#[tokio::test]
+async fn a_transfer_coding_other_than_chunked_is_a_501_and_the_end_of_the_connection() {
+    for (protocol, backend) in upstreams() {
+        let world = World::with(|setup| before(setup, protocol, &backend)).await;
+        for coding in CODED {
+            let mut wire = world.gate.wire().await;
+            let head = format!("POST /pub/x HTTP/1.1\r\nHost: a\r\n{coding}\r\n\r\n");
+            wire.send(format!("{head}5\r\nhello\r\n0\r\n\r\n")).await;
+            let reply = wire.reply().await;
+            assert_error(&reply, 501, "unknown_coding");
+            assert_eq!(reply.header("connection"), Some("close"), "{coding}");
+            assert!(wire.is_closed().await, "{coding}");
+        }
+        assert_eq!(backend.counts().requests, 0, "{protocol}");
+        let head = "POST /pub/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked \r\n\r\n";
+        let sent = world
+            .gate
+            .send_raw(format!("{head}5\r\nhello\r\n0\r\n\r\n"));
+        assert_eq!(sent.await.expect("an answer").json()["body"], "hello");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_in_a_transfer_coding_other_than_chunked_is_a_502() {
+    for coding in CODED.into_iter().chain(["Transfer-Encoding: gzip"]) {
+        let answer = format!("HTTP/1.1 200 OK\r\n{coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+        let backend = Scripted::answering(answer.leak());
+        let world = World::with(|setup| setup.upstream_url(&backend.url())).await;
+        let reply = world.gate.get("/pub/x").await;
+        assert_error(&reply, 502, "upstream_broken");
+    }
+}
+
+#[tokio::test]
+async fn an_absolute_target_does_not_stand_in_for_a_missing_host() {
+    let world = World::start().await;
+    for line in [
+        "GET http://evil.test/pub/x HTTP/1.1",
+        "GET http://evil.test/pub/x HTTP/1.0",
+        "GET /pub/x HTTP/1.0",
+    ] {
+        let reply = world.gate.send_raw(format!("{line}\r\n\r\n")).await;
+        assert_error(&reply.expect("an answer"), 400, "invalid_host");
+    }
+    assert_eq!(world.backend.counts().requests, 0);
+}

@@ -300,6 +300,57 @@ async fn the_assertion_is_a_jwt_that_the_backend_can_verify() {
     assert_eq!(claims["sub"], "auth0|7");
 }
 
+/// An assertion under a name of the file's own.
+const ASSERTION: &str = "assertion: { header: X-Tollgate-Assertion, \
+                         secret: 0123456789abcdef0123456789abcdef, audience: backend, ttl: 60s }";
+
+#[tokio::test]
+async fn no_spelling_of_the_assertion_is_the_clients() {
+    let world = World::with(|setup| setup.upstream(ASSERTION)).await;
+    let bearer = format!("Bearer {}", world.auth0.token("auth0|7", &[]));
+    for spelling in [
+        "X-Tollgate-Assertion",
+        "x_tollgate_assertion",
+        "X-Tollgate_Assertion",
+        "x.tollgate.assertion",
+        "X~Tollgate~ASSERTION",
+    ] {
+        for path in ["/pub/x", "/opt/x", "/me/x"] {
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: {bearer}\r\nTE: trailers\r\n\
+                 {spelling}: evil\r\nTrailer: {spelling}, X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"
+            );
+            let body = format!("1\r\na\r\n0\r\n{spelling}: evil\r\nX-Sum: 1\r\n\r\n");
+            let echo = world.gate.send_raw(format!("{head}{body}")).await;
+            let echo = echo.expect("an answer").json();
+            assert_eq!(echoed(&echo, "trailers", "x-sum"), ["1"], "{echo}");
+            for part in ["headers", "trailers"] {
+                let fields = echo[part].as_array().cloned().unwrap_or_default();
+                let evil = fields.iter().any(|field| field[1] == "evil");
+                assert!(!evil, "{spelling} in {part} on {path}: {echo}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_protocol_that_a_trusted_proxy_names_is_the_first_in_any_case() {
+    let world = World::with(|setup| setup.server("trusted_proxies: [127.0.0.0/8]")).await;
+    for (said, told) in [
+        ("https", "https"),
+        ("HTTPS", "https"),
+        ("https, http", "https"),
+        (" Https ,http", "https"),
+        ("http, https", "http"),
+        ("wss, https", "http"),
+        ("", "http"),
+    ] {
+        let echo = echo(&world, "/pub/x", &[("X-Forwarded-Proto", said)]).await;
+        let got = echoed(&echo, "headers", "x-forwarded-proto");
+        assert_eq!(got, [told], "{said:?}");
+    }
+}
+
 #[tokio::test]
 async fn no_answer_is_ever_split_by_what_a_client_sends() {
     let backend = Scripted::start(&[&[Step::Answer(

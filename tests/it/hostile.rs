@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::frames;
 use crate::gate::{Gate, Setup, World};
+use crate::shop::Shop;
 use crate::support::auth0::Auth0;
 
 /// What every protected handler's answer begins with, and no public one's.
@@ -153,6 +154,39 @@ async fn the_handlers_are_there_for_who_may_reach_them() {
         "PROTECTED-SECRET"
     );
     assert_eq!(world.gate.get("/pub/x").await.text(), "PUBLIC-X");
+}
+
+#[tokio::test]
+async fn no_spelling_of_an_endpoints_path_reaches_the_backend_that_is_open_to_all() {
+    let open =
+        "default: public\nroutes:\n  - { path: /premium, permissions: [read:premium-content] }\n";
+    let shop = Shop::with(|setup| setup.routes(open)).await;
+    assert_eq!(shop.gate.get("/elsewhere").await.status, 200);
+    // Letters that a backend may fold into those of the path: ſ and the Kelvin sign.
+    for path in [
+        "/stripe/webhook",
+        "/%C5%BFtripe/webhook",
+        "/%c5%bfTRIPE/webhoo%E2%84%AA/",
+        "/%73tripe/%77ebhook",
+        "/x/../%C5%BFtripe/./webhook",
+    ] {
+        let reply = shop.gate.send("POST", path, &[], "{}").await;
+        assert_eq!(reply.status, 400, "{path}: {}", reply.text());
+        let fields = [
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":authority", "gate.test"),
+            (":path", path),
+        ];
+        let fields = fields.map(|(name, value)| (name, value.as_bytes().to_vec()));
+        let body = frames::body_of(&shop.gate, &fields).await;
+        let body = String::from_utf8_lossy(&body);
+        assert!(body.contains("method_not_allowed"), "{path}: {body}");
+    }
+    for path in ["/%C5%BFtripe/debug", "/%C5%BFTRIPE", "/stripe/%C5%BF"] {
+        assert_eq!(shop.gate.get(path).await.status, 404, "{path}");
+    }
+    assert_eq!(shop.backend.counts().requests, 1);
 }
 
 /// The config with the guarded paths after its own.

@@ -169,6 +169,22 @@ async fn a_rotated_key_is_found_without_a_restart() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_asked_for_before_it_was_published_is_found_soon_after() {
+    let slow = "jwks: { cooldown: 1s, refresh: 1h, stale: 2h }";
+    let world = World::with(|setup| setup.auth0(slow)).await;
+    let token = world.auth0.draft("u", &[]).sign(&Key::nth(1));
+    assert_eq!(world.gate.get_with_token("/me/x", &token).await.status, 401);
+    world.auth0.publish(Key::nth(1).jwk());
+    let mut look = tokio::time::interval(Duration::from_millis(50));
+    let found = tokio::time::timeout(crate::support::raw::DEADLINE, async {
+        while world.gate.get_with_token("/me/x", &token).await.status != 200 {
+            look.tick().await;
+        }
+    });
+    found.await.expect("long before the next refresh");
+}
+
+#[tokio::test]
 async fn a_key_that_leaves_the_set_empties_what_it_had_signed() {
     let world =
         World::with(|setup| setup.auth0("jwks: { refresh: 1s, stale: 1h, cooldown: 1s }")).await;

@@ -220,3 +220,20 @@ impl Lock {
         released.await.expect("no lock");
     }
 }
+
+#[tokio::test]
+async fn after_a_stop_the_ledger_is_in_its_file_alone() {
+    let mut shop = Shop::open().await;
+    shop.buy(crate::shop::ANN, "monthly").await;
+    shop.settled().await;
+    shop.gate.signal("TERM");
+    assert_eq!(shop.gate.exit().await.code(), Some(0));
+    let files = std::fs::read_dir(shop.gate.folder.path()).expect("a folder");
+    let names = files.map(|file| file.expect("a file").file_name().into_string());
+    let names: Vec<String> = names.filter_map(Result::ok).collect();
+    let of_the_ledger: Vec<&String> = names
+        .iter()
+        .filter(|name| name.ends_with("-wal") || name.ends_with("-shm"))
+        .collect();
+    assert!(of_the_ledger.is_empty(), "{names:?}");
+}

@@ -9,6 +9,7 @@ use crate::gate::{Certificate, Gate, World, request};
 use crate::shop::Shop;
 use crate::support::auth0::{Auth0, CLIENT_SECRET};
 use crate::support::backend::Backend;
+use crate::support::frame::{self, Frame};
 use crate::support::h2::{H2, get};
 use crate::support::raw::{DEADLINE, Wire};
 use crate::support::stripe::{KEY, SECRET};
@@ -181,6 +182,90 @@ async fn clients_that_connect_and_never_ask_do_not_hold_the_drain() {
     let stopped = timeout(Duration::from_secs(10), world.gate.exit()).await;
     assert_eq!(stopped.expect("soon").code(), Some(0));
     assert!(silent.is_closed().await);
+}
+
+/// Sends SIGTERM and waits for a good end, long before `drain_timeout`.
+async fn stops_soon(mut world: World) {
+    world.gate.signal("TERM");
+    let stopped = timeout(Duration::from_secs(10), world.gate.exit()).await;
+    assert_eq!(stopped.expect("soon").code(), Some(0));
+}
+
+/// Told of no end that is near.
+async fn patient() -> World {
+    World::with(|setup| setup.server("drain_timeout: 5m")).await
+}
+
+#[tokio::test]
+async fn an_idle_http2_client_that_acknowledges_nothing_does_not_hold_the_drain() {
+    let world = patient().await;
+    let mut wire = world.gate.wire().await;
+    let head = frame::fields(&[
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", "gate.test"),
+        (":path", "/pub/x"),
+    ]);
+    let flags = frame::END_STREAM | frame::END_HEADERS;
+    let request = frame::frame(frame::HEADERS, flags, 1, &head);
+    wire.send([frame::PREFACE, &frame::settings(&[]), &request].concat())
+        .await;
+    loop {
+        let start = wire.take(frame::HEAD).await.expect("a frame");
+        let (frame, length) = Frame::begin(&start);
+        wire.take(length).await.expect("its payload");
+        if frame.ends_stream() {
+            break;
+        }
+    }
+    stops_soon(world).await;
+}
+
+#[tokio::test]
+async fn an_http2_client_that_only_said_hello_does_not_hold_the_drain() {
+    let world = patient().await;
+    let mut wire = world.gate.wire().await;
+    wire.send([frame::PREFACE, &frame::settings(&[])].concat())
+        .await;
+    // What the gate says of itself.
+    wire.take(frame::HEAD).await.expect("a frame");
+    stops_soon(world).await;
+}
+
+#[tokio::test]
+async fn half_a_head_of_a_request_does_not_hold_the_drain() {
+    for half in ["P", "GET /pub/a HT", "GET /pub/a HTTP/1.1\r\nHost: a\r\n"] {
+        let world = World::with(|setup| {
+            let patient = setup.server("header_timeout: 4m");
+            patient.server("drain_timeout: 5m")
+        })
+        .await;
+        let mut wire = world.gate.wire().await;
+        wire.send(half).await;
+        stops_soon(world).await;
+    }
+}
+
+#[tokio::test]
+async fn a_tls_client_that_says_nothing_does_not_hold_the_drain() {
+    let certificate = Certificate::new();
+    let world = World::with(|setup| {
+        let patient = setup.tls(&certificate).server("handshake_timeout: 4m");
+        patient.server("drain_timeout: 5m")
+    })
+    .await;
+    let _silent = Wire::connect(world.gate.tls.expect("TLS")).await;
+    stops_soon(world).await;
+}
+
+#[tokio::test]
+async fn a_refused_client_that_does_not_hang_up_does_not_hold_the_drain() {
+    let world = patient().await;
+    let mut wire = world.gate.wire().await;
+    wire.send("POST /me/x HTTP/1.1\r\nHost: gate.test\r\nContent-Length: 3000000\r\n\r\n")
+        .await;
+    assert_eq!(wire.reply().await.status, 401);
+    stops_soon(world).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::gate::{World, request};
+use crate::support::frame::{END_STREAM, HEADERS, PREFACE, frame, settings};
 use crate::support::raw::Wire;
 
 #[tokio::test]
@@ -70,6 +71,39 @@ async fn a_head_that_takes_too_long_ends_the_connection() {
         Err(error) => assert_ne!(error.kind(), std::io::ErrorKind::TimedOut, "still open"),
     }
     assert_eq!(world.gate.get("/pub/x").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_head_over_http2_that_takes_too_long_ends_the_connection() {
+    let world = World::with(|setup| {
+        let strict = setup.server("header_timeout: 1s");
+        strict.server("idle_timeout: 5m")
+    })
+    .await;
+    let hello = [PREFACE, &settings(&[])].concat();
+    let begun = frame(HEADERS, END_STREAM, 1, b"half");
+    for bytes in [PREFACE.to_vec(), [&hello[..], &begun].concat()] {
+        let mut wire = world.gate.wire().await;
+        wire.send(bytes).await;
+        while let Ok(1..) = wire
+            .some()
+            .await
+            .inspect_err(is_no_silence)
+            .map(|b| b.len())
+        {}
+    }
+    let mut idle = world.gate.wire().await;
+    idle.send(hello).await;
+    idle.some().await.expect("a greeting");
+    let ended = timeout(Duration::from_secs(3), async {
+        while let Ok(1..) = idle.some().await.map(|bytes| bytes.len()) {}
+    });
+    assert!(ended.await.is_err(), "it has begun nothing");
+}
+
+/// The peer has ended the connection, and was not merely silent.
+fn is_no_silence(error: &std::io::Error) {
+    assert_ne!(error.kind(), std::io::ErrorKind::TimedOut, "still open");
 }
 
 #[tokio::test]

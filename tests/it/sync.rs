@@ -2,6 +2,7 @@
 
 mod decided;
 mod faults;
+mod kept;
 mod listed;
 pub(crate) mod log;
 mod lost;

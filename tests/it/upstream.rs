@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
+use tokio::net::TcpStream;
+
 use super::errors::assert_error;
 use crate::gate::{Certificate, World, request, tls_before};
 use crate::support::backend::Backend;
 use crate::support::backend::scripted::{Scripted, Step};
+use crate::support::h2::{H2, get};
 use crate::support::net::Reserved;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -148,6 +152,70 @@ async fn a_silent_body_ends_at_the_idle_timeout() {
         .backend
         .until("the end", |counts| counts.aborted >= 1)
         .await;
+}
+
+/// Answers that break off before their end, and what there is of their bodies.
+const BROKEN_OFF: [(&str, &str); 3] = [
+    ("Content-Length: 30\r\n\r\nABCD", "ABCD"),
+    ("Transfer-Encoding: chunked\r\n\r\n4\r\nABCD\r\n", "ABCD"),
+    (
+        "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n",
+        "data: 1\n\n",
+    ),
+];
+
+/// Whether a breaking answer arrives whole is a matter of timing.
+const TRIES: usize = 40;
+
+async fn breaking(rest: &str) -> (Scripted, World) {
+    let answer: &'static str = format!("HTTP/1.1 200 OK\r\n{rest}").leak();
+    let backend = Scripted::answering(answer);
+    let world = World::with(|setup| setup.upstream_url(&backend.url())).await;
+    (backend, world)
+}
+
+#[tokio::test]
+async fn of_an_answer_that_breaks_off_the_client_gets_what_came_before() {
+    for (rest, body) in BROKEN_OFF {
+        let (_backend, world) = breaking(rest).await;
+        for number in 0..TRIES {
+            let mut wire = world.gate.wire().await;
+            wire.send(request("GET", "/pub/x", &[], "")).await;
+            let mut got = Vec::new();
+            while let Ok(more) = wire.some().await
+                && !more.is_empty()
+            {
+                got.extend(more);
+            }
+            let got = String::from_utf8_lossy(&got);
+            assert!(got.starts_with("HTTP/1.1 200 OK\r\n"), "{number}: {got:?}");
+            assert!(got.contains(body), "{number}: {got:?}");
+            assert!(!got.contains("\r\n0\r\n"), "no good end: {got:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_an_answer_that_breaks_off_an_http2_client_gets_what_came_before() {
+    for (rest, body) in BROKEN_OFF {
+        let (_backend, world) = breaking(rest).await;
+        let socket = TcpStream::connect(world.gate.address).await;
+        let mut client = H2::over(socket.expect("a connection")).await;
+        for number in 0..TRIES {
+            let answer = client.send(get("/pub/x", &[])).await;
+            let answer = answer.unwrap_or_else(|error| unreachable!("{number}: {error}"));
+            assert_eq!(answer.status(), 200, "{number}");
+            let (mut frames, mut got) = (answer.into_body(), Vec::new());
+            let broke = loop {
+                match frames.frame().await {
+                    Some(Ok(frame)) => got.extend(frame.into_data().expect("data")),
+                    end => break end.is_some(),
+                }
+            };
+            assert_eq!(String::from_utf8_lossy(&got), body, "{number}");
+            assert!(broke, "{number}: no good end");
+        }
+    }
 }
 
 #[tokio::test]

@@ -43,8 +43,10 @@ impl Bootstrap<'_> {
         maker.finish();
         self.tell_secret(&maker, answer, out)?;
         let is_good = all_done && self.verify(&mut stop, answer, out).await?;
-        if is_good && self.unwritten.is_none() && !self.options.json {
-            writeln!(out, "Everything is as the config wants it.")?;
+        if is_good && !self.options.json {
+            let is_all = self.unseen.is_empty() && self.unwritten.is_none();
+            let what = if is_all { "Everything" } else { "The rest" };
+            writeln!(out, "{what} is as the config wants it.")?;
         }
         Ok(is_good)
     }

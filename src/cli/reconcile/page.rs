@@ -11,7 +11,7 @@ use crate::sync::{Failed, Looked, Mended, Taking};
 
 /// Columns between two fields.
 const GAP: usize = 2;
-/// A wider field is shown whole, and its line is out of line.
+/// A wider field is cut off for people; programs get it whole.
 const WIDEST: usize = 40;
 
 /// The outcome.
@@ -220,15 +220,12 @@ fn print_table(lines: &[Line], out: &mut dyn Write) -> io::Result<()> {
         .collect();
     let width = |column: usize| {
         let widths = rows.iter().map(|row| row[column].chars().count());
-        widths.filter(|width| *width <= WIDEST).max().unwrap_or(0) + GAP
+        widths.max().unwrap_or(0) + GAP
     };
     let widths = [width(0), width(1), width(2)];
     for row in &rows {
         for (field, width) in row.iter().zip(widths) {
             write!(out, "{field:width$}")?;
-            if field.chars().count() >= width {
-                write!(out, "{:GAP$}", "")?;
-            }
         }
         writeln!(out, "{}", row[3])?;
     }
@@ -237,11 +234,12 @@ fn print_table(lines: &[Line], out: &mut dyn Write) -> io::Result<()> {
 
 fn row(line: &Line) -> [String; 4] {
     let nothing = || "-".to_owned();
-    let roles = harmless(&line.auth0_says.join(", "));
+    let field = |text: &str| cut(&harmless(text));
+    let roles = field(&line.auth0_says.join(", "));
     let why = harmless(&line.why);
     [
-        harmless(&line.subject),
-        line.stripe_says.as_deref().map_or_else(nothing, harmless),
+        field(&line.subject),
+        line.stripe_says.as_deref().map_or_else(nothing, field),
         if roles.is_empty() { nothing() } else { roles },
         if line.fixed {
             format!("{why} [mended]")
@@ -249,6 +247,15 @@ fn row(line: &Line) -> [String; 4] {
             why
         },
     ]
+}
+
+/// The field as a column has room for it.
+fn cut(field: &str) -> String {
+    if field.chars().count() <= WIDEST {
+        return field.to_owned();
+    }
+    let kept: String = field.chars().take(WIDEST - 1).collect();
+    format!("{kept}…")
 }
 
 fn print_list(what: &str, list: &[Left], out: &mut dyn Write) -> io::Result<()> {
@@ -300,5 +307,35 @@ mod tests {
         ] {
             assert!(!unwell.is_well(), "{unwell:?}");
         }
+    }
+
+    #[test]
+    fn a_field_beyond_its_column_is_cut_off_for_people_and_whole_for_programs() {
+        let line = |subject: &str, role: &str| Line {
+            subject: subject.to_owned(),
+            user: None,
+            customer: None,
+            kind: "extra",
+            stripe_says: None,
+            auth0_says: vec![role.to_owned()],
+            why: "because".to_owned(),
+            fixed: false,
+        };
+        let (long, fits) = ("ü".repeat(500), "é".repeat(WIDEST));
+        let answer = Answer {
+            drift: vec![line(&long, &long), line("auth0|ann", &fits)],
+            ..Answer::default()
+        };
+        let mut out = Vec::new();
+        print_page(&answer, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let cut = format!("{}…", "ü".repeat(WIDEST - 1));
+        let expected = [
+            format!("{cut}  -            {cut}  because"),
+            format!("{:WIDEST$}  -            {fits}  because", "auth0|ann"),
+        ];
+        assert_eq!(text.lines().skip(1).take(2).collect::<Vec<_>>(), expected);
+        let json = serde_json::to_value(&answer).unwrap();
+        assert_eq!(json["drift"][0]["subject"], long);
     }
 }

@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::super::batch::Request;
-use super::super::words::{known, text};
+use super::super::words::{known, text, unique};
 use super::super::{
     Cause, Job, JobKey, JobState, JobStatus, Priority, StoreError, Totals, UnixMillis,
 };
@@ -124,7 +124,7 @@ pub(super) async fn take(
                RETURNING jobs.key, generation, attempts, since, why, event, lease";
     let row = sqlx::query(sql)
         .bind(now)
-        .bind(format!("{:032x}", fastrand::u128(..)))
+        .bind(unique())
         .bind(now.saturating_add(lease_ms))
         .fetch_optional(connection)
         .await?;

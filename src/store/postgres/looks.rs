@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
+use super::super::words::unique;
 use super::super::{Drift, LONGEST_LIST, Look, Looks, StoreError, UnixMillis};
 use super::work::{self, next, once, transaction};
 use super::{Postgres, drift};
@@ -81,7 +82,7 @@ async fn begin(
     let turn = "SELECT value FROM counters WHERE name = 'look' FOR UPDATE";
     sqlx::query(turn).execute(&mut *tx).await?;
     let until = now.saturating_add(lease_ms);
-    let lease = format!("{:032x}", fastrand::u128(..));
+    let lease = unique();
     if restart {
         let cut_short =
             "DELETE FROM looks WHERE ended_at IS NULL AND COALESCE(lease_until <= $1, TRUE)";

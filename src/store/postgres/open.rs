@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::super::words::unique;
 use super::super::{Outage, Signals, StoreError};
 use super::{Postgres, listen, migrate};
 
@@ -97,7 +98,7 @@ impl Postgres {
     async fn new(options: &PgConnectOptions, first: PgConnection) -> Self {
         close(first).await;
         let signals = Arc::<Signals>::default();
-        let me = format!("{:032x}", fastrand::u128(..));
+        let me = unique();
         let hear = listen::listen(options.clone(), Arc::clone(&signals), me.clone());
         let mut listener = JoinSet::new();
         listener.spawn(hear);

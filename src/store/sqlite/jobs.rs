@@ -6,7 +6,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{QueryBuilder, Row, Sqlite as Dialect};
 
 use super::super::batch::Request;
-use super::super::words::{known, text};
+use super::super::words::{known, text, unique};
 use super::super::{
     Cause, Job, JobKey, JobState, JobStatus, Priority, StoreError, Totals, UnixMillis,
 };
@@ -107,7 +107,7 @@ pub(super) async fn take(
                RETURNING key, generation, attempts, since, why, event, lease";
     let row = sqlx::query(sql)
         .bind(now)
-        .bind(format!("{:032x}", fastrand::u128(..)))
+        .bind(unique())
         .bind(now.saturating_add(lease_ms))
         .fetch_optional(tx)
         .await?;

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
+use super::super::words::unique;
 use super::super::{Drift, LONGEST_LIST, Look, Looks, StoreError, UnixMillis};
 use super::{Sqlite, drift, next};
 
@@ -88,7 +89,7 @@ async fn begin(
     lease_ms: i64,
 ) -> Result<Option<Look>, StoreError> {
     let until = now.saturating_add(lease_ms);
-    let lease = format!("{:032x}", fastrand::u128(..));
+    let lease = unique();
     if restart {
         let cut_short =
             "DELETE FROM looks WHERE ended_at IS NULL AND COALESCE(lease_until <= ?1, 1)";

@@ -83,8 +83,8 @@ impl Client {
         let mut after = None;
         for _ in 0..PAGES {
             let call = Call::get(list, Params::none());
-            let whole = |object: &Value| Some(object.clone());
-            let page = self.sender.page(call, after.as_deref(), whole).await;
+            let as_it_is = |object: &Value| Some(object.clone());
+            let page = self.sender.page(call, after.as_deref(), as_it_is).await;
             let Some(page) = self.unless_lacking(page, UNSEEN)? else {
                 return Ok(None);
             };

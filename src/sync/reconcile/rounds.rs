@@ -6,6 +6,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{Looked, Mended, Reconciler, Taking, Trouble};
+use crate::clock::millis;
 use crate::store::{Look, UnixMillis};
 use crate::sync::{Config, Parts, Reconcile};
 
@@ -48,7 +49,7 @@ pub async fn look_now_and_then(
 fn until_due(last: Option<&Look>, every: Duration, now: UnixMillis) -> Option<Duration> {
     // One that was cut short is to be gone on with.
     let last = last.filter(|look| look.ended_at.is_some())?;
-    let every = UnixMillis::try_from(every.as_millis()).unwrap_or(UnixMillis::MAX);
+    let every = millis(every);
     // A clock that was set back must not put it off for longer than it should ever take.
     let wait = last.started_at.saturating_add(every).saturating_sub(now);
     let wait = u64::try_from(wait.min(every)).unwrap_or(0);

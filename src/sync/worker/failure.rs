@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Stepped, Sync};
+use crate::clock::millis;
 use crate::store::{Cause, Job, JobKey, Priority, StoreError, UnixMillis};
 use crate::sync::Config;
 use crate::types::format_duration;
@@ -173,10 +174,9 @@ impl Sync {
             error = %failure,
             "sync failed; it is tried again"
         );
-        let wait = UnixMillis::try_from(wait.as_millis()).unwrap_or(UnixMillis::MAX);
         let store = &self.parts.store;
         store
-            .retry(job, now.saturating_add(wait), &failure.to_string())
+            .retry(job, now.saturating_add(millis(wait)), &failure.to_string())
             .await?;
         Ok(Stepped::Retried)
     }

@@ -37,7 +37,7 @@ impl Sync {
                 Err(Failure::Stripe(error)) if !error.is_retryable() => {
                     let found = match self.owner_by_snapshot(job).await? {
                         Some(found) => Some(found),
-                        None => None,
+                        None => self.owner_by_list(object, id).await?,
                     };
                     found.ok_or(error)?
                 }

@@ -6,7 +6,7 @@ use std::process::{Output, Stdio};
 use http::Method;
 
 use super::{Place, Told, WEBHOOK};
-use crate::support::auth0::{Fault as Auth0Fault, Trouble};
+use crate::support::auth0::{CLIENT_SECRET, Fault as Auth0Fault, Trouble};
 use crate::support::stripe::{Fault, SECRET};
 
 impl Place {
@@ -67,6 +67,45 @@ async fn what_the_first_look_did_not_see_is_told_once_and_not_verified() {
     assert!(!told.text.contains("FAILED"), "{}", told.text);
     place.bootstrap(&["--yes"]).await.assert(0, &[]);
     place.assert_whole();
+}
+
+#[tokio::test]
+async fn what_could_not_be_looked_at_is_not_said_to_be_as_the_config_wants_it() {
+    let mut place = Place::empty();
+    place.stripe.go_down().await;
+    let no_stripe = place.bootstrap(&["--yes"]).await;
+    let other = Place::empty();
+    other.edit(CLIENT_SECRET, "wrong");
+    let no_tenant = other.bootstrap(&["--yes"]).await;
+    for told in [no_stripe, no_tenant] {
+        let rest = "\nThe rest is as the config wants it.";
+        told.assert(1, &["cannot look at", "done   ", rest]);
+        assert!(!told.text.contains("Everything is"), "{}", told.text);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_config_is_the_same_small_object_for_programs_in_every_command() {
+    let place = Place::empty();
+    place.edit("frontend_url", "frontend_ulr");
+    for (command, arguments) in [
+        ("bootstrap", &["--json"][..]),
+        ("doctor", &["--json"]),
+        ("reconcile", &["--json"]),
+        ("explain", &["GET", "/", "--json"]),
+        ("events", &["list", "--json"]),
+    ] {
+        let told = place.run(command, arguments).await;
+        assert_eq!(told.status, 2, "{command}: {}", told.text);
+        let answer = told.json();
+        assert_eq!(answer["ok"], false, "{command}");
+        let keys = answer.as_object().map(serde_json::Map::len);
+        assert_eq!(keys, Some(2), "{command}: {answer}");
+        let errors = answer["errors"].to_string();
+        assert!(errors.contains("frontend_ulr"), "{command}: {errors}");
+    }
+    let check = place.run("check", &["--json"]).await.json();
+    assert!(check["errors"][0].is_object() && check["routes"].is_array());
 }
 
 #[tokio::test]

@@ -341,6 +341,21 @@ async fn the_console_answers_to_addresses_localhost_and_the_names_in_the_config_
             .await;
         assert_eq!(wire.reply().await.status, status, "{host}");
     }
+    // One that names us and one that does not: whoever looks at the other one only would let a strange page in.
+    for (first, second) in [
+        ("127.0.0.1", "evil.test"),
+        ("evil.test", "127.0.0.1"),
+        ("localhost", "localhost"),
+    ] {
+        for path in ["/users", "/readyz", "/metrics"] {
+            let mut wire = crate::support::raw::Wire::connect(shop.gate.admin).await;
+            let hosts = format!("Host: {first}\r\nHost: {second}\r\n");
+            wire.send(format!("GET {path} HTTP/1.1\r\n{hosts}\r\n"))
+                .await;
+            let status = wire.reply().await.status;
+            assert_eq!(status, 400, "{path}, {first} and {second}");
+        }
+    }
     // Browsers name a host always; what asks for no more than whether we live may be older than that.
     for (path, status) in [("/readyz", 200), ("/metrics", 200), ("/users", 403)] {
         let mut wire = crate::support::raw::Wire::connect(shop.gate.admin).await;

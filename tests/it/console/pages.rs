@@ -447,7 +447,7 @@ async fn webhooks_that_are_signed_with_another_secret_stand_out_until_one_fits()
     assert_eq!(reply.status, 401, "{}", reply.text());
     tells(
         &visitor.page("/").await,
-        &["none is signed with `stripe.webhook_secret`"],
+        &["none is signed with any of `stripe.webhook.secrets`"],
     );
     tells(
         &visitor.page("/health").await,

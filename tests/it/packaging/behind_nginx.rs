@@ -158,6 +158,23 @@ async fn behind_nginx_no_spelling_of_a_guarded_path_is_let_in() {
 }
 
 #[tokio::test]
+async fn behind_nginx_a_refused_upload_gets_its_answer_each_time() {
+    let test = "behind_nginx_a_refused_upload_gets_its_answer_each_time";
+    let Some(site) = Site::open(test, |setup| setup).await else {
+        return;
+    };
+    for length in [70 << 10, 300 << 10] {
+        let upload = request("POST", "/api/premium/x", &[], &"x".repeat(length));
+        for round in 0..50 {
+            let mut wire = Wire::connect(site.address).await;
+            wire.send(&upload).await;
+            let reply = wire.reply().await;
+            assert_eq!(reply.status, 401, "{length} bytes, round {round}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn behind_nginx_the_client_is_who_nginx_says_and_nobody_else() {
     let test = "behind_nginx_the_client_is_who_nginx_says_and_nobody_else";
     let Some(site) = Site::open(test, |setup| setup).await else {

@@ -30,6 +30,7 @@ async fn where_there_is_no_ledger_a_look_keeps_nothing_and_mending_makes_it() {
     assert_eq!(told.kinds(), json!({ ANN: "missing" }));
     let notes = told.json()["notes"].to_string();
     assert!(notes.contains(&place), "{notes}");
+    assert!(notes.contains("--fix makes it"), "{notes}");
     assert!(!path.exists(), "a look makes nothing");
     let fix = run_json(&shop, &["--fix"]).await;
     assert_eq!(fix.status, Some(0), "{}{}", fix.out, fix.err);
@@ -44,6 +45,11 @@ async fn a_ledger_whose_name_means_another_one_in_another_folder_is_not_made_by_
     subscribe(&shop, ANN);
     let own = format!("sqlite://{}/ledger.db", shop.gate.folder.path().display());
     rewrite(&shop, &own, "sqlite://never-made-here.db");
+    let notes = run_json(&shop, &[]).await.json()["notes"].to_string();
+    assert!(
+        notes.contains("`tollgate serve` makes it") && !notes.contains("--fix makes it"),
+        "{notes}"
+    );
     let fix = run(&shop, &["--fix"]).await;
     assert_eq!(fix.status, Some(1), "{}", fix.out);
     for part in ["/never-made-here.db", "`tollgate serve` makes it"] {

@@ -116,6 +116,10 @@ macro_rules! perilous {
                 self.ledger.signals()
             }
 
+            async fn close(&self) {
+                self.ledger.close().await;
+            }
+
             $(async fn $name(&self, $($what: $kind),*) -> Result<$result, StoreError> {
                 self.meet(self.ledger.$name($($what),*)).await
             })*

@@ -126,6 +126,12 @@ impl Market {
         self.sync = Sync::new(self.parts.clone(), config());
     }
 
+    /// Where the ledger is.
+    pub(crate) fn url(&self) -> String {
+        let folder = self.folder.as_ref().expect("a ledger in a file");
+        format!("sqlite://{}", folder.path().join("ledger.db").display())
+    }
+
     /// From now on the worker asks this Stripe.
     pub(crate) fn ask_another(&mut self, stripe: stripe::Client) {
         self.parts.stripe = Arc::new(stripe);
