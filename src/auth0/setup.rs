@@ -6,6 +6,8 @@ mod apis;
 mod make;
 mod roles;
 
+use std::time::Duration;
+
 use super::{Client, Error};
 
 /// The dialect of tokens that hold permissions.
@@ -26,6 +28,10 @@ pub struct ResourceServer {
     pub enforce_policies: bool,
     /// The dialect of its tokens, where the answer says it.
     pub token_dialect: Option<String>,
+    /// The algorithm that its tokens are signed with, where the answer says it.
+    pub signing_alg: Option<String>,
+    /// The longest for which a token of it is valid, where the answer says it.
+    pub token_lifetime: Option<Duration>,
 }
 
 impl ResourceServer {
@@ -76,6 +82,8 @@ mod tests {
                 scopes: Vec::new(),
                 enforce_policies: true,
                 token_dialect: dialect.map(str::to_owned),
+                signing_alg: None,
+                token_lifetime: None,
             };
             assert_eq!(api.puts_permissions(), expected, "{dialect:?}");
         }

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use self::apis::Tokens;
 use self::ledger::Ledger;
 use self::patience::{CALL, Patience};
 use self::plain::Plain;
@@ -124,7 +125,12 @@ impl Visit<'_> {
         let management = async {
             match billing {
                 Some(billing) => {
-                    tenant::check(billing, &self.wanted, self.patience, &self.metrics).await
+                    let tokens = Tokens {
+                        algorithms: &auth.algorithms,
+                        max_age: billing.max_token_age,
+                    };
+                    let wanted = &self.wanted;
+                    tenant::check(billing, wanted, tokens, self.patience, &self.metrics).await
                 }
                 None => Vec::new(),
             }

@@ -44,9 +44,9 @@ const FIRST_READ: usize = 1024;
 /// An idle HTTP/2 connection is asked for a sign of life this often, and given this long for it.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// HTTP/2 heads are read up to this many times their limit: the answer to one that is over it can then be ours, and
-/// not the parser's bare status.
-const READ_ON: usize = 4;
+/// HTTP/2 heads are read this far beyond their limit: the answer to one that is over it can then be ours, and not the
+/// parser's bare status.
+const READ_ON: usize = 64 << 10;
 /// What a header field counts for besides its text (RFC 9113, section 6.5.2).
 const FIELD: usize = 32;
 /// Bytes of an answer that HTTP/2 holds for a slow client, a stream.
@@ -260,7 +260,7 @@ impl<H: Handler> Session<H> {
             .max_concurrent_streams(limits.max_streams)
             .max_pending_accept_reset_streams(limits.max_resets)
             .max_header_list_size(
-                u32::try_from(limits.max_header_bytes.saturating_mul(READ_ON)).unwrap_or(u32::MAX),
+                u32::try_from(limits.max_header_bytes.saturating_add(READ_ON)).unwrap_or(u32::MAX),
             )
             .max_send_buf_size(SEND_BUFFER)
             .keep_alive_interval(PING_INTERVAL)

@@ -128,11 +128,12 @@ fn fix(h: &mut Html, drift: &Drift, hand: &Hand) {
     if !fields.iter().all(|(_, value)| is_id(value)) {
         return;
     }
+    let question = format!("Bring the roles of {} in line with Stripe?", drift.subject);
     let button = Button {
         label: "Fix",
         to: "/drift/fix",
         fields: &fields,
-        question: &format!("Bring the roles of {} in line with Stripe?", drift.subject),
+        question: Some(&question),
     };
     hand.button(h, &button);
 }

@@ -47,7 +47,7 @@ pub(super) async fn page(
                 label: "Replay",
                 to: &format!("{}/replay", event_path(&fate.event.id)),
                 fields: &[],
-                question: "Do the work of this event again?",
+                question: None,
             };
             visit.hand.button(h, &button);
             visit.hand.why_not(h, "replay this event");

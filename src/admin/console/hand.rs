@@ -21,8 +21,8 @@ pub(super) struct Button<'a> {
     pub(super) to: &'a str,
     /// What its form holds.
     pub(super) fields: &'a [(&'static str, &'a str)],
-    /// What the script asks before.
-    pub(super) question: &'a str,
+    /// What the script asks before: where it may take something from somebody.
+    pub(super) question: Option<&'a str>,
 }
 
 impl Hand {
@@ -64,12 +64,8 @@ impl Hand {
         let Self::Operator { csrf } = self else {
             return;
         };
-        let form = [
-            ("method", "post"),
-            ("action", button.to),
-            ("class", "act"),
-            ("data-confirm", button.question),
-        ];
+        let mut form = vec![("method", "post"), ("action", button.to), ("class", "act")];
+        form.extend(button.question.map(|question| ("data-confirm", question)));
         h.tag("form", &form, |h| {
             hidden(h, "csrf", csrf);
             for (name, value) in button.fields {

@@ -4,7 +4,7 @@ use super::act::job_fields;
 use super::hand::{Button, Hand};
 use super::html::Html;
 use super::page::{Page, Section};
-use super::parts::{count, job_badge, job_link, moment, or_dash, table};
+use super::parts::{job_badge, job_link, moment, or_dash, table};
 use super::trouble::{Trouble, ask};
 use super::{Payments, Visit};
 use crate::store::{JobState, JobStatus};
@@ -53,7 +53,7 @@ fn part(h: &mut Html, (id, title, all): (&str, &str, i64), jobs: &[JobStatus], h
                     label: "Retry all",
                     to: "/jobs/retry-dead",
                     fields: &[],
-                    question: &format!("Try {} again?", count(all, "job", "jobs")),
+                    question: None,
                 };
                 hand.button(h, &button);
             }
@@ -91,7 +91,7 @@ pub(super) fn list(h: &mut Html, jobs: &[JobStatus], hand: &Hand) {
             label: "Retry",
             to: "/jobs/retry",
             fields: &fields,
-            question: &format!("Try the job about {} now?", job.key),
+            question: None,
         };
         if hand.may_act() {
             row.cell(|h| match job.state {

@@ -52,7 +52,7 @@ pub(super) async fn page(
                 label: "Sync now",
                 to: &format!("{}/sync", user_path(user)),
                 fields: &[],
-                question: "Read this user's state from Stripe now, and bring the roles in line?",
+                question: None,
             };
             visit.hand.button(h, &button);
             visit.hand.why_not(h, "sync this user");

@@ -1,5 +1,7 @@
 //! The tenant's APIs, which Auth0 calls resource servers.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Map, Value, json};
 
@@ -158,7 +160,16 @@ fn api(value: &Value, identifier: &str) -> Option<ResourceServer> {
         scopes,
         enforce_policies: value["enforce_policies"] == true,
         token_dialect: read::text(value, "token_dialect"),
+        signing_alg: read::text(value, "signing_alg"),
+        token_lifetime: token_lifetime(value),
     })
+}
+
+/// The longer one of the two that an API has: tokens of some flows that end in a browser have their own.
+fn token_lifetime(value: &Value) -> Option<Duration> {
+    let names = ["token_lifetime", "token_lifetime_for_web"].into_iter();
+    let seconds = names.filter_map(|name| value[name].as_u64()).max();
+    seconds.map(Duration::from_secs)
 }
 
 fn scope(value: &Value) -> Option<(String, Option<String>)> {
@@ -203,6 +214,30 @@ mod tests {
         let names: Vec<&str> = full.scopes.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["x:y", "z", "w"]);
         assert_eq!(full.scopes[0].1.as_deref(), Some("Y"));
+    }
+
+    #[test]
+    fn how_tokens_are_signed_and_the_longer_of_both_lifetimes_are_read_where_they_are_told() {
+        for (told, signed_with, seconds) in [
+            (json!({}), None, None),
+            (json!({ "signing_alg": "HS256" }), Some("HS256"), None),
+            (json!({ "token_lifetime": 86_400 }), None, Some(86_400)),
+            (
+                json!({ "token_lifetime": 60, "token_lifetime_for_web": 7200 }),
+                None,
+                Some(7200),
+            ),
+            (
+                json!({ "signing_alg": null, "token_lifetime": "long" }),
+                None,
+                None,
+            ),
+        ] {
+            let api = api(&told, "a").unwrap();
+            assert_eq!(api.signing_alg.as_deref(), signed_with, "{told}");
+            let lifetime = seconds.map(Duration::from_secs);
+            assert_eq!(api.token_lifetime, lifetime, "{told}");
+        }
     }
 
     #[test]

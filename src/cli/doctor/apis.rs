@@ -1,6 +1,9 @@
-//! The tenant's APIs, one for each audience: whether they are there, and put permissions into tokens.
+//! The tenant's APIs, one for each audience: whether they are there, and make tokens that Tollgate can use.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jsonwebtoken::Algorithm;
 
 use super::patience::{CALL, Patience};
 use super::report::{Check, Status};
@@ -11,14 +14,32 @@ use crate::cli::wanted::Wanted;
 /// What each line about them is called, at least in part.
 pub(super) const NAME: &str = "api";
 const TOKENS: &str = "api tokens";
+const SIGNATURE: &str = "api signature";
+const LIFETIME: &str = "api lifetime";
+
+/// What the config says of tokens.
+#[derive(Clone, Copy)]
+pub(super) struct Tokens<'a> {
+    /// The algorithms that may sign them.
+    pub(super) algorithms: &'a [Algorithm],
+    /// The longest for which one is valid.
+    pub(super) max_age: Duration,
+}
 
 /// Looks at each.
-pub(super) async fn check(client: &Client, wanted: &Wanted, patience: Patience) -> Vec<Check> {
+pub(super) async fn check(
+    client: &Client,
+    wanted: &Wanted,
+    tokens: Tokens<'_>,
+    patience: Patience,
+) -> Vec<Check> {
     let mut checks = Vec::new();
     for audience in &wanted.apis {
         match patience.wait(CALL, client.resource_server(audience)).await {
             Some(Ok(Some(api))) => {
                 checks.push(Check::pass(NAME, format!("{audience} is there")));
+                checks.extend(signature(&api, tokens.algorithms));
+                checks.extend(lifetime(&api, tokens.max_age));
                 if !wanted.permissions.is_empty() {
                     checks.extend(settings(&api).map(|check| weighed(check, wanted)));
                     checks.push(permissions(&api, wanted));
@@ -77,6 +98,51 @@ fn settings(api: &ResourceServer) -> [Check; 2] {
     [rbac, token]
 }
 
+/// Whether its tokens are signed as the config wants it; nothing where Auth0 does not say.
+fn signature(api: &ResourceServer, algorithms: &[Algorithm]) -> Option<Check> {
+    let signed_with = api.signing_alg.as_deref()?;
+    let of = &api.identifier;
+    let accepted: Vec<String> = algorithms.iter().map(|a| format!("{a:?}")).collect();
+    if accepted.iter().any(|name| name == signed_with) {
+        let found = format!("tokens for {of} are signed with {signed_with}");
+        return Some(Check::pass(SIGNATURE, found));
+    }
+    let found = format!(
+        "tokens for {of} are signed with {signed_with}, so that every one is refused: accepted is {}",
+        accepted.join(", ")
+    );
+    let set = format!(
+        "Set the signing algorithm to {} in the settings of this API in the Auth0 dashboard",
+        accepted.join(" or ")
+    );
+    // A key that is shared cannot be published, and so not be checked with.
+    let mend = if signed_with.starts_with("HS") {
+        format!("{set}.")
+    } else {
+        format!("{set}, or write {signed_with} into `auth0.algorithms`.")
+    };
+    Some(Check::fail(SIGNATURE, found, mend))
+}
+
+/// Whether a change of plan is remembered for as long as a token from before it is valid; nothing where Auth0 does not say.
+fn lifetime(api: &ResourceServer, max_age: Duration) -> Option<Check> {
+    let longest = api.token_lifetime?.as_secs();
+    let (of, max_age) = (&api.identifier, max_age.as_secs());
+    if longest <= max_age {
+        let found = format!("tokens for {of} are valid for {longest}s at most");
+        return Some(Check::pass(LIFETIME, found));
+    }
+    let found = format!(
+        "tokens for {of} are valid for up to {longest}s, and a change of plan is remembered for {max_age}s: after that an old \
+         token gets in again"
+    );
+    let mend = format!(
+        "Write `auth0.max_token_age: {longest}s`, or set the token's lifetime to {max_age} seconds or less in the settings of \
+         this API in the Auth0 dashboard."
+    );
+    Some(Check::fail(LIFETIME, found, mend))
+}
+
 /// Whether the API has each permission that is wanted: its tokens hold no others.
 fn permissions(api: &ResourceServer, wanted: &Wanted) -> Check {
     const NAME: &str = "api permissions";
@@ -112,7 +178,45 @@ mod tests {
                 .collect(),
             enforce_policies: rbac,
             token_dialect: dialect.map(str::to_owned),
+            signing_alg: None,
+            token_lifetime: None,
         }
+    }
+
+    #[test]
+    fn tokens_are_signed_with_what_is_accepted_and_nothing_is_said_where_auth0_does_not_tell() {
+        let of = |signed_with: Option<&str>| {
+            let api = ResourceServer {
+                signing_alg: signed_with.map(str::to_owned),
+                ..api(&[], true, None)
+            };
+            signature(&api, &[Algorithm::RS256, Algorithm::EdDSA])
+        };
+        assert_eq!(of(None), None);
+        for good in ["RS256", "EdDSA"] {
+            assert_eq!(of(Some(good)).unwrap().status, Status::Pass, "{good}");
+        }
+        for (bad, is_writable) in [("HS256", false), ("PS256", true)] {
+            let check = of(Some(bad)).unwrap();
+            assert_eq!(check.status, Status::Fail, "{bad}");
+            let mend = check.mend.unwrap();
+            assert!(mend.contains("RS256 or EdDSA"), "{mend}");
+            assert_eq!(mend.contains("auth0.algorithms"), is_writable, "{mend}");
+        }
+    }
+
+    #[test]
+    fn no_token_outlives_what_is_remembered_of_plans() {
+        let of = |seconds: Option<u64>| {
+            let api = ResourceServer {
+                token_lifetime: seconds.map(Duration::from_secs),
+                ..api(&[], true, None)
+            };
+            lifetime(&api, Duration::from_secs(86_400)).map(|check| check.status)
+        };
+        assert_eq!(of(None), None);
+        assert_eq!(of(Some(86_400)), Some(Status::Pass));
+        assert_eq!(of(Some(86_401)), Some(Status::Fail));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::apis;
+use super::apis::{self, Tokens};
 use super::patience::{CALL, Patience};
 use super::report::{Check, Status};
 use super::roles;
@@ -48,6 +48,7 @@ const GRANT: &str = "Applications > APIs > Auth0 Management API > Machine to Mac
 pub(super) async fn check(
     billing: &Billing,
     wanted: &Wanted,
+    tokens: Tokens<'_>,
     patience: Patience,
     metrics: &Arc<Metrics>,
 ) -> Vec<Check> {
@@ -71,7 +72,7 @@ pub(super) async fn check(
         format!("bought for {}", billing.auth0.audience),
     )];
     checks.extend(scopes(granted.as_deref()));
-    let mut found = apis::check(&client, wanted, patience).await;
+    let mut found = apis::check(&client, wanted, tokens, patience).await;
     found.extend(roles::check(&client, wanted, patience).await);
     checks.extend(granted.and_then(|granted| for_bootstrap(&granted, &found)));
     checks.extend(found);

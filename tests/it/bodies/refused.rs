@@ -9,7 +9,7 @@ use crate::support::raw::{DEADLINE, Wire};
 
 /// More than the kernel's buffers hold on the way.
 const UPLOAD: usize = 3 << 20;
-const BLOCK: [u8; 16 << 10] = [b'x'; 16 << 10];
+const BLOCK: &[u8] = &[b'x'; 16 << 10];
 const GUARDED: &str = "POST /me/x HTTP/1.1\r\nHost: gate.test\r\n";
 
 /// Sends the whole request, then reads the answer: its status.

@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Case, Clinic, as_it_is, examine, nothing};
 use crate::support::auth0::{AUDIENCE, CLIENT_SECRET, DISCOVERY, Fault, JWKS, TOKEN, Trouble};
@@ -54,7 +54,10 @@ async fn keys_issuer_and_clock() {
             what: "no key for the algorithm",
             breaks: nothing,
             edit: |yaml| yaml.replace("auth0:\n", "auth0:\n  algorithms: [ES256]\n"),
-            lines: &[("auth0 keys", "FAIL", "can be used for ES256", "auth0.algorithms")],
+            lines: &[
+                ("auth0 keys", "FAIL", "can be used for ES256", "auth0.algorithms"),
+                ("auth0 api signature", "FAIL", "with RS256", "algorithm to ES256"),
+            ],
         },
         Case {
             what: "another issuer",
@@ -201,6 +204,17 @@ async fn the_management_token_and_its_scopes() {
     .await;
 }
 
+/// The API, with one of its settings otherwise.
+fn api_says(clinic: &Clinic, setting: &str, value: Value) {
+    let mut api = clinic.auth0().api(AUDIENCE);
+    api[setting] = value;
+    let body = Fault::Body(api.to_string());
+    let path = "/api/v2/resource-servers/*";
+    clinic
+        .auth0()
+        .trouble(Method::GET, path, Trouble::Instead(body));
+}
+
 #[tokio::test]
 async fn the_api() {
     examine(&[
@@ -252,6 +266,49 @@ async fn the_api() {
                 "hold no permissions",
                 "Add Permissions",
             )],
+        },
+        Case {
+            what: "tokens that are signed with a shared secret",
+            breaks: |clinic| api_says(clinic, "signing_alg", json!("HS256")),
+            edit: as_it_is,
+            lines: &[(
+                "auth0 api signature",
+                "FAIL",
+                "signed with HS256",
+                "to RS256",
+            )],
+        },
+        Case {
+            what: "tokens that outlive what is remembered of a change",
+            breaks: |clinic| api_says(clinic, "token_lifetime", json!(172_800)),
+            edit: as_it_is,
+            lines: &[(
+                "auth0 api lifetime",
+                "FAIL",
+                "up to 172800s",
+                "auth0.max_token_age: 172800s",
+            )],
+        },
+        Case {
+            what: "tokens of browsers that outlive it",
+            breaks: |clinic| api_says(clinic, "token_lifetime_for_web", json!(90_000)),
+            edit: as_it_is,
+            lines: &[("auth0 api lifetime", "FAIL", "up to 90000s", "lifetime")],
+        },
+        Case {
+            what: "tokens that live for long, and are known to",
+            breaks: |clinic| api_says(clinic, "token_lifetime", json!(172_800)),
+            edit: |yaml| yaml.replace("auth0:\n", "auth0:\n  max_token_age: 48h\n"),
+            lines: &[],
+        },
+        Case {
+            what: "an API of which Auth0 says no more",
+            breaks: |clinic| {
+                api_says(clinic, "signing_alg", json!(null));
+                api_says(clinic, "token_lifetime", json!(null));
+            },
+            edit: as_it_is,
+            lines: &[],
         },
         Case {
             what: "an API that cannot be asked for",

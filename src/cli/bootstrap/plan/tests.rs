@@ -51,6 +51,8 @@ fn api(scopes: &[&str], enforce_policies: bool, dialect: Option<&str>) -> Api {
         scopes: scopes.iter().map(|name| (name.to_string(), None)).collect(),
         enforce_policies,
         token_dialect: dialect.map(str::to_owned),
+        signing_alg: None,
+        token_lifetime: None,
     })
 }
 
