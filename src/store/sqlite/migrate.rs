@@ -63,7 +63,15 @@ mod tests {
     use super::super::super::Sqlite;
     use super::*;
 
-    const NEXT: (i64, &str, &str) = (3, "next", "CREATE TABLE next (x TEXT) STRICT");
+    const NEXT: &str = "CREATE TABLE next (x TEXT) STRICT";
+
+    /// Those there are, and one more.
+    fn and_one_more(sql: &'static str) -> Vec<(i64, &'static str, &'static str)> {
+        let last = MIGRATIONS.last().map_or(0, |(number, _, _)| *number);
+        let mut all = MIGRATIONS.to_vec();
+        all.push((last + 1, "next", sql));
+        all
+    }
 
     async fn fresh() -> Sqlite {
         Sqlite::open("sqlite::memory:").await.expect("a ledger")
@@ -73,7 +81,7 @@ mod tests {
     async fn migrations_run_once_and_a_later_one_runs_on_top() {
         let ledger = fresh().await;
         run(&ledger.writer).await.expect("nothing is left to run");
-        let later = [MIGRATIONS[0], MIGRATIONS[1], NEXT];
+        let later = and_one_more(NEXT);
         run_all(&later, &ledger.writer).await.expect("one more");
         run_all(&later, &ledger.writer).await.expect("and again");
     }
@@ -81,20 +89,20 @@ mod tests {
     #[tokio::test]
     async fn a_database_of_a_newer_program_is_refused() {
         let ledger = fresh().await;
-        let later = [MIGRATIONS[0], MIGRATIONS[1], NEXT];
+        let later = and_one_more(NEXT);
         run_all(&later, &ledger.writer).await.expect("one more");
         let refused = run(&ledger.writer).await.expect_err("newer");
-        assert!(matches!(refused, StoreError::Newer { found: 3 }));
-        assert!(refused.to_string().contains("migration 3"), "{refused}");
+        let number = later.last().expect("one more").0;
+        assert!(matches!(refused, StoreError::Newer { found } if found == number));
+        let named = format!("migration {number}");
+        assert!(refused.to_string().contains(&named), "{refused}");
     }
 
     #[tokio::test]
     async fn a_migration_that_was_changed_after_it_ran_is_refused() {
         let ledger = fresh().await;
-        let changed = [
-            (1, "ledger", "CREATE TABLE other (x TEXT) STRICT"),
-            MIGRATIONS[1],
-        ];
+        let mut changed = MIGRATIONS;
+        changed[0].2 = "CREATE TABLE other (x TEXT) STRICT";
         let refused = run_all(&changed, &ledger.writer).await;
         assert!(matches!(refused, Err(StoreError::Migration(_))));
     }
@@ -102,8 +110,8 @@ mod tests {
     #[tokio::test]
     async fn a_migration_that_fails_leaves_nothing_behind() {
         let ledger = fresh().await;
-        let broken = (3, "broken", "CREATE TABLE half (x TEXT) STRICT; NONSENSE");
-        let failed = run_all(&[MIGRATIONS[0], MIGRATIONS[1], broken], &ledger.writer).await;
+        let broken = and_one_more("CREATE TABLE half (x TEXT) STRICT; NONSENSE");
+        let failed = run_all(&broken, &ledger.writer).await;
         assert!(matches!(failed, Err(StoreError::Migration(_))));
         run(&ledger.writer).await.expect("as before");
         let half = sqlx::query("SELECT 1 FROM half").execute(&ledger.writer);

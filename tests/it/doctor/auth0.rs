@@ -267,6 +267,13 @@ async fn the_api() {
                 "Add Permissions",
             )],
         },
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn how_the_api_signs_its_tokens_and_how_long_they_live() {
+    examine(&[
         Case {
             what: "tokens that are signed with a shared secret",
             breaks: |clinic| api_says(clinic, "signing_alg", json!("HS256")),
