@@ -297,7 +297,7 @@ impl<B: RequestBody> Upstream<B> {
 
 /// Takes what concerned one hop off an answer, once nothing is lost with it.
 fn finished<B, E>(mut response: Response<B>) -> Result<Response<B>, ProxyError<E>> {
-    if !is_plainly_chunked(response.headers().get_all(TRANSFER_ENCODING)) {
+    if !headers::is_understood(response.headers().get_all(TRANSFER_ENCODING)) {
         return Err(ProxyError::Coding);
     }
     let switching = response.status() == StatusCode::SWITCHING_PROTOCOLS;

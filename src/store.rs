@@ -156,8 +156,8 @@ pub trait Store: Looks + Send + Sync + 'static {
     /// and says how many.
     async fn recheck(&self, now: UnixMillis) -> Result<u64, StoreError>;
 
-    /// Users after `after` whose entitlement was derived by other terms than those of this fingerprint, and who have no
-    /// job, also no dead one; by their ids, at most `limit`.
+    /// Users after `after` whose entitlement was derived by other terms than those of this fingerprint, by their ids; at
+    /// most `limit`.
     async fn of_other_terms(
         &self,
         terms: &str,

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 /// How Stripe's secrets begin.
-const PREFIXES: [&str; 5] = ["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"];
+const PREFIXES: [&str; 6] = [
+    "sk_live_", "sk_test_", "sk_org_", "rk_live_", "rk_test_", "whsec_",
+];
 /// The longest key has 17 letters; a random token has more than this.
 const LONGEST_NAME: usize = 24;
 

@@ -325,13 +325,22 @@ fn retain(headers: &mut HeaderMap, keep: impl Fn(&HeaderName) -> bool) {
     }
 }
 
-/// Whether these values of `Transfer-Encoding` name no coding, or `chunked` alone: it is the only one that is undone
-/// here, and a hop is not told of another (RFC 9112, sections 6.1 and 7).
+/// Whether these values of a request's `Transfer-Encoding` name no coding, or `chunked` alone: it is the only one that is
+/// undone here, and a hop is not told of another (RFC 9112, sections 6.1 and 7).
 pub fn is_plainly_chunked<'a>(codings: impl IntoIterator<Item = &'a HeaderValue>) -> bool {
     let mut codings = codings.into_iter();
     let first = codings.next();
     first.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
         && codings.next().is_none()
+}
+
+/// The same of an answer, where older backends name `identity`, or `chunked` twice.
+pub(super) fn is_understood<'a>(codings: impl IntoIterator<Item = &'a HeaderValue>) -> bool {
+    let known = |coding: &HeaderValue| {
+        let bytes = coding.as_bytes();
+        bytes.eq_ignore_ascii_case(b"chunked") || bytes.eq_ignore_ascii_case(b"identity")
+    };
+    codings.into_iter().all(known)
 }
 
 /// Whether a comma-separated list has this member, letter case ignored.
@@ -426,6 +435,29 @@ mod tests {
         fn no_punctuation_hides_an_identity_header(separators in prop::collection::vec(prop::sample::select(b"!#$%&'*+-.^_`|~".to_vec()), 2), rest in "[a-z0-9_.-]{0,8}") {
             let name = format!("x{}auth{}{rest}", char::from(separators[0]), char::from(separators[1]));
             prop_assert_eq!(fate(&name), Fate::Drop);
+        }
+    }
+
+    #[test]
+    fn an_answer_may_name_chunked_and_what_older_backends_wrote_beside_it() {
+        let values = |texts: &[&'static str]| -> Vec<HeaderValue> {
+            texts
+                .iter()
+                .copied()
+                .map(HeaderValue::from_static)
+                .collect()
+        };
+        for (codings, request, answer) in [
+            (&[][..], true, true),
+            (&["chunked"], true, true),
+            (&["Chunked"], true, true),
+            (&["identity"], false, true),
+            (&["chunked", "chunked"], false, true),
+            (&["gzip, chunked"], false, false),
+            (&["gzip"], false, false),
+        ] {
+            assert_eq!(is_plainly_chunked(&values(codings)), request, "{codings:?}");
+            assert_eq!(is_understood(&values(codings)), answer, "{codings:?}");
         }
     }
 }

@@ -24,10 +24,14 @@ pub(super) enum End {
     Drained,
 }
 
+/// How long a client that was answered may take for the last pieces, which wait for it out of sight: in the system, or
+/// for an HTTP/2 window.
+const LAST_PIECES: Duration = Duration::from_secs(5);
+
 /// A connection that was told of the drain.
 struct Told {
     at: Instant,
-    /// When it was looked at last, and what [`Watch::stirs`] said then.
+    /// Since when nothing was seen to happen, and what [`Watch::stirs`] said then.
     seen: (Instant, u64),
 }
 
@@ -45,12 +49,17 @@ impl Told {
     /// Whether nothing is in flight and nothing came for a while: an HTTP/2 client that does not acknowledge that it
     /// was told would hold the drain to its end.
     fn is_over(&mut self, watch: &Watch) -> bool {
-        let (at, stirs) = self.seen;
-        if at.elapsed() < LAST_WORDS {
+        let (since, stirs) = self.seen;
+        if stirs != watch.stirs() || !watch.is_idle() {
+            self.seen = (Instant::now(), watch.stirs());
             return false;
         }
-        self.seen = (Instant::now(), watch.stirs());
-        stirs == watch.stirs() && watch.is_idle()
+        let enough = if watch.is_fresh() {
+            LAST_WORDS
+        } else {
+            LAST_PIECES
+        };
+        since.elapsed() >= enough
     }
 
     /// How long this phase may still go on: half a head is no request yet, and is not waited for as long as usual.

@@ -31,8 +31,9 @@ const DRIFT_KINDS: [DriftKind; 4] = [
 ];
 /// As many events as [`crate::store::Store::prune`] does at a time.
 const PRUNED_AT_A_TIME: u64 = 1000;
-/// Users of other terms are looked for at the start and when the terms change, and then so often: a replica that has not
-/// been told yet goes on by the old ones.
+/// Users of other terms are looked for at the start and when the terms change, and once more so long after: a replica that
+/// had not been told yet went on by the old ones. Not for ever: two that are never told the same would undo each other's
+/// work.
 const OTHER_TERMS: Duration = Duration::from_secs(10 * 60);
 /// Users of other terms who are asked for in one round.
 const ASKED_AT_A_TIME: u32 = 500;
@@ -46,6 +47,7 @@ struct Walk {
     after: String,
     users: usize,
     ended: Option<Instant>,
+    is_second: bool,
 }
 
 /// Keeps house until the stop.
@@ -98,9 +100,12 @@ impl Sync {
     /// whether a reload changed them or somebody before the start.
     async fn walk(&self, walk: &mut Walk) -> Result<(), StoreError> {
         let terms = self.parts.terms.load().fingerprint();
-        if walk.terms != terms || walk.ended.is_some_and(|at| at.elapsed() >= OTHER_TERMS) {
+        let is_changed = walk.terms != terms;
+        let is_due = !walk.is_second && walk.ended.is_some_and(|at| at.elapsed() >= OTHER_TERMS);
+        if is_changed || is_due {
             *walk = Walk {
                 terms,
+                is_second: !is_changed,
                 ..Walk::default()
             };
         }

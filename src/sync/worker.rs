@@ -26,7 +26,7 @@ use super::housekeeping::keep_house;
 use super::outage::Outage;
 use super::{Config, Parts};
 use crate::clock::millis;
-use crate::store::{JobKey, StoreError, UnixMillis};
+use crate::store::{JobKey, JobState, StoreError, UnixMillis};
 use failure::Failure;
 pub(super) use failure::OUT_OF_TIME;
 use job::Job;
@@ -113,17 +113,30 @@ impl Sync {
         failure: &Failure,
         stop: &CancellationToken,
     ) -> Result<Stepped, StoreError> {
+        let mut is_doubtful = false;
         loop {
             match self.failed(job, failure).await {
+                // It was written, and only the answer was lost.
+                Err(StoreError::LeaseLost) if is_doubtful && self.is_at_rest(job).await? => {
+                    return Ok(Stepped::Retried);
+                }
+                Err(StoreError::LeaseLost) => return self.lost(job).await,
                 Err(error @ StoreError::Unavailable(_))
                     if Instant::now() < job.is_ours_until() && !stop.is_cancelled() =>
                 {
+                    is_doubtful = true;
                     self.outage.goes_on(&error, &self.parts.metrics);
                     stop.run_until_cancelled(sleep(WRITE_AGAIN)).await;
                 }
                 written => return written,
             }
         }
+    }
+
+    /// Whether the job is there and nobody works on it.
+    async fn is_at_rest(&self, job: &Job) -> Result<bool, StoreError> {
+        let status = self.parts.store.job(&job.key).await?;
+        Ok(status.is_some_and(|status| status.state != JobState::Running))
     }
 
     async fn work(&self, job: &Job) -> Result<(), Failure> {

@@ -99,7 +99,7 @@ macro_rules! conformance {
                     entitlements_of_many_users_leave_out_those_without
                     a_reader_of_changes_never_misses_one_whoever_writes
                     a_recheck_makes_one_job_when_its_time_has_come
-                    users_of_other_terms_are_found_by_their_ids_but_for_those_who_have_a_job;
+                    users_of_other_terms_are_found_by_their_ids_whatever_their_jobs_are;
                 audit:
                     the_audit_keeps_every_line_the_newest_first;
                 looks:

@@ -79,7 +79,7 @@ impl UnknownIds {
     }
 
     fn is_recent(&self, at: Instant, now: Instant) -> bool {
-        now.duration_since(at) < self.cooldown * MEMORY
+        now.duration_since(at) < self.cooldown.saturating_mul(MEMORY)
     }
 
     /// Forgets the ids; a key may have been published since.

@@ -12,6 +12,15 @@ use super::super::{
 use super::jobs;
 use super::work::next;
 
+/// The columns by their names: a replica of an older version goes on when a newer one adds a column, and the server would
+/// refuse it a `*` that was prepared before.
+macro_rules! columns {
+    () => {
+        "user_id, sequence, generation, plan, paid, backing, status, ends, period_end, recheck_at, changed_at, \
+         confirmed_at, activated_at, roles, metadata, terms"
+    };
+}
+
 /// Users whose jobs one transaction makes.
 const RECHECKED_AT_ONCE: i64 = 1000;
 
@@ -107,7 +116,11 @@ pub(super) async fn by_user(
     connection: &mut PgConnection,
     user: &str,
 ) -> Result<Option<Entitlement>, StoreError> {
-    let sql = "SELECT * FROM entitlements WHERE user_id = $1";
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM entitlements WHERE user_id = $1"
+    );
     let row = sqlx::query(sql).bind(user);
     let row = row.fetch_optional(connection).await?;
     row.as_ref().map(read).transpose()
@@ -117,7 +130,11 @@ pub(super) async fn by_users(
     connection: &mut PgConnection,
     users: &[String],
 ) -> Result<Vec<Entitlement>, StoreError> {
-    let sql = "SELECT * FROM entitlements WHERE user_id = ANY($1)";
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM entitlements WHERE user_id = ANY($1)"
+    );
     let rows = sqlx::query(sql).bind(users).fetch_all(connection).await?;
     rows.iter().map(read).collect()
 }
@@ -127,7 +144,11 @@ pub(super) async fn after(
     sequence: i64,
     limit: u32,
 ) -> Result<Vec<Entitlement>, StoreError> {
-    let sql = "SELECT * FROM entitlements WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM entitlements WHERE sequence > $1 ORDER BY sequence LIMIT $2"
+    );
     let rows = sqlx::query(sql).bind(sequence).bind(i64::from(limit));
     rows.fetch_all(connection).await?.iter().map(read).collect()
 }
@@ -137,9 +158,9 @@ pub(super) async fn list(
     connection: &mut PgConnection,
     filter: &UserFilter,
 ) -> Result<Vec<Entitlement>, StoreError> {
-    let sql = "SELECT * FROM entitlements
+    let sql = concat!("SELECT ", columns!(), " FROM entitlements
                WHERE ($1::TEXT IS NULL OR STRPOS(LOWER(user_id), $1) > 0) AND ($2::TEXT IS NULL OR plan = $2)
-               ORDER BY sequence DESC LIMIT $3";
+               ORDER BY sequence DESC LIMIT $3");
     let is_nul = |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains('\0'));
     if is_nul(&filter.contains) || is_nul(&filter.plan) {
         // No text here has one, and the database takes none.
@@ -193,7 +214,6 @@ pub(super) async fn of_other_terms(
 ) -> Result<Vec<String>, StoreError> {
     let sql = "SELECT user_id FROM entitlements
                WHERE terms IS DISTINCT FROM $1 AND user_id > $2
-                     AND NOT EXISTS (SELECT 1 FROM jobs WHERE key = 'user:' || user_id)
                ORDER BY user_id LIMIT $3";
     let users = sqlx::query_scalar(sql).bind(terms).bind(after);
     Ok(users.bind(i64::from(limit)).fetch_all(connection).await?)

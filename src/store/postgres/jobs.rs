@@ -1,7 +1,7 @@
 //! The table `jobs`: what is still to be done, each thing once, and who works on it.
 //!
-//! Times are the caller's: a replica whose clock is ahead takes over a lease early by as much, which the worker's
-//! margin between its deadline and its lease allows for; one whose clock is behind does so late.
+//! Times are the caller's: a replica whose clock is ahead takes over a lease early by as much, which the half of a lease
+//! that the worker leaves unused allows for; one whose clock is behind does so late.
 
 use std::ops::Range;
 

@@ -177,7 +177,6 @@ pub(super) async fn of_other_terms(
 ) -> Result<Vec<String>, StoreError> {
     let sql = "SELECT user_id FROM entitlements
                WHERE terms IS NOT ?1 AND user_id > ?2
-                     AND NOT EXISTS (SELECT 1 FROM jobs WHERE key = 'user:' || user_id)
                ORDER BY user_id LIMIT ?3";
     let users = sqlx::query_scalar(sql).bind(terms).bind(after).bind(limit);
     Ok(users.fetch_all(pool).await?)

@@ -120,27 +120,27 @@ impl Failure {
 
 impl Sync {
     /// Writes down that `job` failed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LeaseLost`] when somebody else has the job.
     pub(super) async fn failed(&self, job: &Job, failure: &Failure) -> Result<Stepped, StoreError> {
         if let Failure::Store(StoreError::LeaseLost) = failure {
-            return self.lost(job).await;
+            return Err(StoreError::LeaseLost);
         }
         let now = self.now();
         let waited = u64::try_from(now.saturating_sub(job.since)).unwrap_or(0);
         let is_young = Duration::from_millis(waited) < self.config.max_age;
-        let written = if failure.is_retryable() && is_young {
+        if failure.is_retryable() && is_young {
             self.try_again(job, failure, now).await
         } else {
             self.give_up(job, failure, now).await
-        };
-        match written {
-            Err(StoreError::LeaseLost) => self.lost(job).await,
-            other => other,
         }
     }
 
     /// Somebody else has the job. Roles may have been changed here meanwhile, and what two did at once may be neither's
     /// wish: the user is looked at once more.
-    async fn lost(&self, job: &Job) -> Result<Stepped, StoreError> {
+    pub(super) async fn lost(&self, job: &Job) -> Result<Stepped, StoreError> {
         tracing::debug!(job = %job.key, "the lease has run out; another worker has the job");
         if let JobKey::User(_) = &job.key {
             let cause = Cause {
@@ -167,6 +167,11 @@ impl Sync {
             failure.retry_after(),
             fastrand::f64(),
         );
+        let store = &self.parts.store;
+        store
+            .retry(job, now.saturating_add(millis(wait)), &failure.to_string())
+            .await?;
+        // Once it is written, which may take several attempts.
         tracing::warn!(
             job = %job.key,
             job.attempts = job.attempts + 1,
@@ -174,10 +179,6 @@ impl Sync {
             error = %failure,
             "sync failed; it is tried again"
         );
-        let store = &self.parts.store;
-        store
-            .retry(job, now.saturating_add(millis(wait)), &failure.to_string())
-            .await?;
         Ok(Stepped::Retried)
     }
 
@@ -194,14 +195,14 @@ impl Sync {
         } else {
             ("trying again would not help".to_owned(), "")
         };
+        let text = format!("{begin}{failure}: {mend}");
+        self.parts.store.park(job, &text, now).await?;
         tracing::error!(
             job = %job.key,
             job.attempts = job.attempts + 1,
             error = %failure,
             "sync given up ({why}): {mend}"
         );
-        let text = format!("{begin}{failure}: {mend}");
-        self.parts.store.park(job, &text, now).await?;
         Ok(Stepped::Dead)
     }
 }

@@ -216,7 +216,7 @@ pub(super) async fn a_recheck_makes_one_job_when_its_time_has_come(store: &Arc<d
     assert_eq!(store.recheck(START + 901).await.expect("none"), 0);
 }
 
-pub(super) async fn users_of_other_terms_are_found_by_their_ids_but_for_those_who_have_a_job(
+pub(super) async fn users_of_other_terms_are_found_by_their_ids_whatever_their_jobs_are(
     store: &Arc<dyn Store>,
 ) {
     for (name, terms) in [
@@ -242,8 +242,8 @@ pub(super) async fn users_of_other_terms_are_found_by_their_ids_but_for_those_wh
     );
     assert_eq!(found("auth0|1", 2).await, ["auth0|2", "auth0|4"]);
     let job = job_for(store, "auth0|4").await;
-    assert_eq!(found("auth0|1", 2).await, ["auth0|2", "auth0|5"]);
+    assert_eq!(found("auth0|1", 2).await, ["auth0|2", "auth0|4"]);
     store.park(&job, "broken", START).await.expect("given up");
-    assert_eq!(found("auth0|2", 9).await, ["auth0|5"]);
+    assert_eq!(found("auth0|2", 9).await, ["auth0|4", "auth0|5"]);
     assert_eq!(found("auth0|5", 9).await, [""; 0]);
 }
